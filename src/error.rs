@@ -308,6 +308,7 @@ impl Error {
         match self {
             Self::NoInput { place, source } => Self::NoInput { place, source: told(source) },
             Self::CannotCreate { path, source } => Self::CannotCreate { path, source: told(source) },
+            Self::BadData { place, what: told } => Self::BadData { place, what: format!("{told}; {what}") },
             other => other,
         }
     }

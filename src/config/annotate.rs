@@ -176,8 +176,8 @@ pub struct AnnotateSettings {
         hide = cfg!(not(feature = "cluster"))
     )]
     pub unit_bytes: Option<ByteSize>,
-    /// Exit code if there is nothing to do: no file exists, all are annotated already, or none has
-    /// rows [default: 66 if no file exists, else 0]
+    /// Exit code if there is nothing to do: the folder or glob has no file, all are annotated already, or
+    /// none has rows [default: 66 if it has no file, else 0]
     #[arg(long, value_enum, value_name = "CODE", env = "LSMI_ETL_IF_NOTHING", hide_env = true)]
     pub if_nothing: Option<IfNothing>,
     /// Write metrics for Prometheus to a file, also if the run fails

@@ -53,9 +53,11 @@ fn place(message: &str, sql: &str) -> Option<(usize, usize, usize)> {
         return Some((line, column, length(line, column)));
     }
     let (name, is_one_of_several) = named(message)?;
+    let is_column = message.contains("there is no column ");
     let is_word = |token: &Token| match token {
         Token::Word(word) => word.value.eq_ignore_ascii_case(name),
-        Token::SingleQuotedString(text) => text == name,
+        // A table, and no column.
+        Token::SingleQuotedString(text) => text == name && !is_column,
         Token::Whitespace(_) => false,
         sign => sign.to_string() == name,
     };
@@ -92,11 +94,12 @@ fn named(message: &str) -> Option<(&str, bool)> {
     let missing = bare("there is no column ")
         .or_else(|| bare("there is no function "))
         .or_else(|| bare("there is no table "))
-        .or_else(|| bare("there is no type "))
-        .or_else(|| bare("column "));
-    if let Some(name) = missing {
+        .or_else(|| bare("there is no type "));
+    // A column that is there may stand at other places, where it is in order.
+    let present = bare("column ").map(|name| (name, true));
+    if let Some((name, is_one_of_several)) = missing.map(|name| (name, false)).or(present) {
         // Behind the name of its table.
-        return Some((name.rsplit('.').next().unwrap_or(name).trim_matches('"'), false));
+        return Some((name.rsplit('.').next().unwrap_or(name).trim_matches('"'), is_one_of_several));
     }
     if let Some((file, _)) = message.split_once(CANNOT_OPEN) {
         return Some((file, false));

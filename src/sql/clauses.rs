@@ -5,13 +5,16 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
-    ColumnOption, CreateTable, Expr, GroupByExpr, GroupByWithModifier, Ident, Join, JoinConstraint,
+    BinaryOperator, ColumnOption, CreateTable, DataType, DuplicateTreatment, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, Join, JoinConstraint,
     JoinOperator, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier,
-    Statement as SqlStatement, TableConstraint, TableFactor, TableWithJoins, VisitMut, VisitorMut,
-    WildcardAdditionalOptions,
+    Statement as SqlStatement, TableConstraint, TableFactor, TableWithJoins, TimezoneInfo, TypedString,
+    VisitMut, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
 };
 
 use crate::error::{Error, Result};
+
+use super::conditions::settle_condition;
 
 /// The way to take rows out of a table, or to change them.
 const DELETE: &str = "DELETE is not possible; write the rows to keep into a table or a file: CREATE OR REPLACE TABLE t AS \
@@ -24,6 +27,13 @@ const SAMPLE: &str = "TABLESAMPLE is not possible; WHERE random() < 0.1 takes ab
                       LIMIT 100 so many";
 const PIVOT: &str = "PIVOT is not possible; avg(r) FILTER (WHERE label = 'cat') AS cat, once for each, makes columns of values";
 const JOIN: &str = "JOIN needs ON or USING; CROSS JOIN gives all pairs of rows";
+const NAMED_WINDOW: &str =
+    "OVER (name …) is not possible; write the whole window, or OVER name in the list of SELECT";
+const USING: &str = "USING and NATURAL are not possible in a RIGHT or FULL JOIN, where the column would be that of the left rows; write ON \
+                     a.k = b.k, and coalesce(a.k, b.k) for the key";
+const DISTINCT_FROM: &str = "IS DISTINCT FROM takes all that follows for its operand; put it into brackets: (a IS DISTINCT FROM b) AND …";
+const ZONE: &str = "TIMESTAMPTZ and TIMESTAMP WITH TIME ZONE are not possible; arrow_cast('2024-07-01 12:00:00Z', \
+                    'Timestamp(Microsecond, Some(\"UTC\"))') is such a time, and a text is compared with a column of them";
 const KEY: &str = "PRIMARY KEY, UNIQUE and FOREIGN KEY are not checked, and queries would rely on them; leave them out, and \
                    take SELECT DISTINCT";
 
@@ -59,6 +69,9 @@ impl VisitorMut for Clauses {
             SqlStatement::Update(_) => Some(UPDATE),
             SqlStatement::Merge(_) => Some(MERGE),
             SqlStatement::CreateTable(table) if has_keys(table) => Some(KEY),
+            SqlStatement::CreateTable(table) if has_unused_options(table) => Some(
+                "CREATE TABLE takes types, NULL, NOT NULL and DEFAULT of a column; leave out what else is said of it",
+            ),
             _ => None,
         })
     }
@@ -81,6 +94,10 @@ impl VisitorMut for Clauses {
             Query { fetch: Some(_), .. } => {
                 Some("FETCH is not possible; LIMIT 10 at the end takes so many rows")
             }
+            _ if limits_recursion(query) => Some(
+                "RECURSIVE queries have no ORDER BY and LIMIT of their own; write them behind the SELECT that reads them",
+            ),
+            _ if orders_by_named_window(query) => Some(NAMED_WINDOW),
             _ if fills => Some("FILL is not possible; generate_series makes rows that a LEFT JOIN may lack"),
             Query { body, .. } => counted_copies(body),
         })
@@ -97,6 +114,7 @@ impl VisitorMut for Clauses {
         {
             select.group_by = GroupByExpr::All(std::mem::take(modifiers));
         }
+        select.selection.iter_mut().chain(&mut select.having).for_each(settle_condition);
         let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = &select.group_by;
         refuse(match select {
             Select { top: Some(_), .. } => {
@@ -110,6 +128,10 @@ impl VisitorMut for Clauses {
                 Some("LATERAL VIEW is not possible; write CROSS JOIN unnest(…)")
             }
             _ if !modifiers.is_empty() => modifiers.first().map(of_modifier),
+            _ if select.qualify.as_ref().is_some_and(has_named_window) => Some(NAMED_WINDOW),
+            _ if select.projection.iter().any(is_filtered_wildcard) => {
+                Some("ILIKE of columns is not possible; name them, or leave some out with EXCLUDE")
+            }
             _ => select.from.iter().find_map(of_joins),
         })
     }
@@ -128,6 +150,9 @@ impl VisitorMut for Clauses {
             TableFactor::Table { partitions, .. } if !partitions.is_empty() => {
                 Some("PARTITION is not possible; a column of the path in WHERE takes the files of one")
             }
+            TableFactor::Table { with_hints, .. } if !with_hints.is_empty() => {
+                Some("WITH (…) of a table is not possible; leave it out")
+            }
             TableFactor::Pivot { .. } => Some(PIVOT),
             TableFactor::Unpivot { .. } => {
                 Some("UNPIVOT is not possible; write a SELECT for each column with UNION ALL")
@@ -142,6 +167,21 @@ impl VisitorMut for Clauses {
             Expr::Collate { .. } => {
                 Some("COLLATE is not possible; ORDER BY lower(x) takes no account of capitals")
             }
+            Expr::SimilarTo { .. } => {
+                Some("SIMILAR TO is not possible; x ~ '^(a|b).*$' is a regular expression, LIKE has % and _")
+            }
+            Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) if is_logical(right) => {
+                Some(DISTINCT_FROM)
+            }
+            Expr::TypedString(TypedString { data_type, .. }) | Expr::Cast { data_type, .. }
+                if matches!(
+                    data_type,
+                    DataType::Timestamp(_, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone)
+                ) =>
+            {
+                Some(ZONE)
+            }
+            Expr::Function(function) => of_function(function),
             _ => None,
         })
     }
@@ -149,6 +189,59 @@ impl VisitorMut for Clauses {
 
 fn refuse(what: Option<&'static str>) -> ControlFlow<&'static str> {
     what.map_or(ControlFlow::Continue(()), ControlFlow::Break)
+}
+
+/// Whether an operand is two conditions without brackets.
+fn is_logical(expr: &Expr) -> bool {
+    use BinaryOperator::{And, Or, Xor};
+    matches!(expr, Expr::BinaryOp { op: And | Or | Xor, .. })
+}
+
+/// Whether an expression is a window function of a named window, in part or as a whole.
+fn has_named_window(expr: &Expr) -> bool {
+    match expr {
+        Expr::Function(function) => matches!(function.over, Some(WindowType::NamedWindow(_))),
+        Expr::BinaryOp { left, right, .. } => has_named_window(left) || has_named_window(right),
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => has_named_window(inner),
+        _ => false,
+    }
+}
+
+fn orders_by_named_window(query: &Query) -> bool {
+    query.order_by.as_ref().is_some_and(|order| match &order.kind {
+        OrderByKind::Expressions(keys) => keys.iter().any(|key| has_named_window(&key.expr)),
+        OrderByKind::All(_) => false,
+    })
+}
+
+/// Whether a query of WITH RECURSIVE has an order or a limit.
+fn limits_recursion(query: &Query) -> bool {
+    let has_end = |query: &Query| query.order_by.is_some() || query.limit_clause.is_some();
+    query.with.iter().any(|with| with.recursive && with.cte_tables.iter().any(|table| has_end(&table.query)))
+}
+
+fn is_filtered_wildcard(item: &SelectItem) -> bool {
+    match item {
+        SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => {
+            options.opt_ilike.is_some()
+        }
+        _ => false,
+    }
+}
+
+/// A window of another's name, and DISTINCT where it would have no effect.
+fn of_function(function: &Function) -> Option<&'static str> {
+    if let Some(WindowType::WindowSpec(WindowSpec { window_name: Some(_), .. })) = &function.over {
+        return Some(NAMED_WINDOW);
+    }
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
+    let is_of_all = matches!(list.args[..], [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
+    let name = function.name.to_string().to_ascii_lowercase();
+    let takes_pairs = ["corr", "covar", "regr_", "nth_value"].iter().any(|begins| name.starts_with(begins));
+    (is_distinct && (is_of_all || takes_pairs)).then_some(
+        "DISTINCT is not possible here; select the distinct rows first: FROM (SELECT DISTINCT x, y FROM t)",
+    )
 }
 
 /// EXCEPT and INTERSECT of rows with their copies, which DataFusion takes for semi joins.
@@ -179,6 +272,9 @@ fn of_modifier(modifier: &GroupByWithModifier) -> &'static str {
 fn of_joins(table: &TableWithJoins) -> Option<&'static str> {
     table.joins.iter().find_map(|Join { join_operator, .. }| match join_operator {
         JoinOperator::Join(JoinConstraint::None) | JoinOperator::Inner(JoinConstraint::None) => Some(JOIN),
+        JoinOperator::Right(JoinConstraint::Using(_) | JoinConstraint::Natural)
+        | JoinOperator::RightOuter(JoinConstraint::Using(_) | JoinConstraint::Natural)
+        | JoinOperator::FullOuter(JoinConstraint::Using(_) | JoinConstraint::Natural) => Some(USING),
         JoinOperator::Semi(_) => Some("SEMI JOIN is LEFT SEMI JOIN here"),
         JoinOperator::Anti(_) => Some("ANTI JOIN is LEFT ANTI JOIN here"),
         _ => None,
@@ -192,4 +288,12 @@ fn has_keys(table: &CreateTable) -> bool {
     };
     let mut options = table.columns.iter().flat_map(|column| &column.options);
     table.constraints.iter().any(is_key) || options.any(|option| is_key_of(&option.option))
+}
+
+/// Whether a column is to have something that it would not get.
+fn has_unused_options(table: &CreateTable) -> bool {
+    let is_used = |option: &ColumnOption| {
+        matches!(option, ColumnOption::Null | ColumnOption::NotNull | ColumnOption::Default(_))
+    };
+    table.columns.iter().flat_map(|column| &column.options).any(|option| !is_used(&option.option))
 }

@@ -26,6 +26,7 @@ use super::external_tables::ExternalTables;
 use super::file_tables::FileTableFactory;
 use super::functions::{ModelOptions, register};
 use super::interrupt::{Interrupt, StoppableJoins};
+use super::interval_comparisons::IntervalComparisons;
 use super::list_scan::ListScans;
 use super::numeric_partitions::NumericPartitions;
 use super::parquet_reader::MetadataCache;
@@ -89,6 +90,7 @@ pub(super) fn interruptible_context(options: &SqlOptions, interrupt: &Interrupt)
 
     let mut rules = Analyzer::new().rules;
     rules.insert(0, Arc::new(DecimalLiterals));
+    rules.insert(0, Arc::new(IntervalComparisons));
     rules.insert(0, Arc::new(NumericPartitions));
     rules.insert(0, Arc::new(SourceColumns));
     rules.push(Arc::new(ZeroOrder));

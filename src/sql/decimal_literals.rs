@@ -9,7 +9,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
@@ -47,8 +47,12 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(op) => {
             let found = match (decimal(&left, schema), decimal(&right, schema)) {
-                (Some(kind), None) => exact(&right, kind).map(|right| (left.clone(), Box::new(right))),
-                (None, Some(kind)) => exact(&left, kind).map(|left| (Box::new(left), right.clone())),
+                (Some(kind), None) => exact(&right, kind)
+                    .map(|right| (left.clone(), Box::new(right)))
+                    .or_else(|| is_float(&right, schema).then(|| (as_double(&left), right.clone()))),
+                (None, Some(kind)) => exact(&left, kind)
+                    .map(|left| (Box::new(left), right.clone()))
+                    .or_else(|| is_float(&left, schema).then(|| (left.clone(), as_double(&right)))),
                 _ => None,
             };
             match found {
@@ -84,6 +88,15 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
 pub(super) fn is_comparison(op: Operator) -> bool {
     use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
+}
+
+fn is_float(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|data_type| data_type.is_floating())
+}
+
+/// A decimal beside a column of doubles, as in PostgreSQL: DataFusion would take these for decimals of 15 digits.
+fn as_double(expr: &Expr) -> Box<Expr> {
+    Box::new(cast(expr.clone(), DataType::Float64))
 }
 
 /// Precision and scale of an expression that is a decimal.

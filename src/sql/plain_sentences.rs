@@ -30,6 +30,13 @@ pub(super) fn plain_sentence(message: &str) -> Option<String> {
 }
 
 fn statement(message: &str) -> Option<String> {
+    if message.contains("physical plan does not support logical expression")
+        && (message.contains("Subquery") || message.contains("OuterReferenceColumn"))
+    {
+        let way = "a subquery stands here where it can't be computed; in WHERE there may be IN (SELECT …), EXISTS (SELECT …) \
+                   and their negations, joined by AND; elsewhere write it as a LEFT JOIN, and compare with IS NOT NULL";
+        return Some(way.to_owned());
+    }
     if message.starts_with("Insert into not implemented") {
         return Some(INSERT.to_owned());
     }

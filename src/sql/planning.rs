@@ -142,7 +142,12 @@ async fn plan_one(session: &Session, plan: LogicalPlan) -> datafusion::error::Re
             context.state().create_physical_plan(&plan).await.map(|_| None)
         }
         LogicalPlan::Statement(_) => Ok(None),
-        plan => Ok(Some(short_schema(&checked(&plan)?))),
+        plan @ LogicalPlan::DescribeTable(_) => Ok(Some(short_schema(&checked(&plan)?))),
+        plan => {
+            // Of some expressions only the second stage of planning says that they can't be computed where they stand.
+            context.state().create_physical_plan(&plan).await?;
+            Ok(Some(short_schema(&checked(&plan)?)))
+        }
     }
 }
 

@@ -229,6 +229,78 @@ fn what_a_report_compares_with_is_annotated() {
 }
 
 #[test]
+fn files_of_no_input_are_named_and_steps_write_none_among_the_inputs() {
+    let dir = project(&format!("{ENDS}{STEP}"));
+    let dir = dir.path();
+    assert_eq!(run_in(dir, &[]).code, 0);
+    let quiet = run_in(dir, &[]).stderr;
+    assert!(!quiet.contains("of no file of the input"), "{quiet}");
+    std::fs::rename(dir.join("raw/in.parquet"), dir.join("raw/other.parquet")).unwrap();
+    for ran in all_of_changed(dir) {
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let words =
+            "WARN out: one file is of no file of the input, such as out/in.parquet; the steps read it, too";
+        assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
+    let among = "raw/x.parquet would be written among the inputs";
+    wrong_more(&format!("{STEP}output = 'raw/x.parquet'\n"), 78, &["line 6, sql[0].output: ", among]);
+    let copy = "[[sql]]\nname = 'a'\nquery = \"COPY (SELECT 1 AS n) TO 'raw/x.parquet'\"\n";
+    wrong_more(copy, 78, &["line 5, sql[0].query: ", among]);
+}
+
+/// What the commands that check say, in order, of a pipeline that runs.
+fn all_of_changed(dir: &Path) -> [Ran; 3] {
+    let validated = run(lsmi().current_dir(dir).args(["validate", "pipeline.toml"]));
+    [validated, run_in(dir, &["--dry-run"]), run_in(dir, &[])]
+}
+
+#[test]
+fn outputs_of_earlier_steps_are_known_by_other_names() {
+    let make = STEP.replace("'a'", "'make'") + "output = 'k.csv'\n";
+    let read = |name: &str| format!("[[sql]]\nname = 'read'\nquery = \"SELECT n + 1 AS m FROM '{name}'\"\n");
+    for name in ["k.csv", "./k.csv", "k*.csv"] {
+        let dir = project(&format!("{ENDS}{make}{}", read(name)));
+        // Yesterday's had other columns.
+        for stale in [false, true] {
+            if stale {
+                std::fs::write(dir.path().join("k.csv"), "old\nx\n").unwrap();
+            }
+            for ran in all_of_changed(dir.path()) {
+                assert_eq!(ran.code, 0, "{name}, {stale}: {}", ran.stderr);
+            }
+        }
+    }
+    let table = "[tables]\nk = 'k.csv'\n";
+    let dir = project(&format!("{ENDS}{table}{make}{}", read("k.csv").replace("'k.csv'", "k")));
+    for ran in all_of_changed(dir.path()) {
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    // A later step's is not there yet.
+    let reversed = format!("{}{make}", read("k.csv"));
+    wrong_more(&reversed, 78, &["sql[0].query: ", "k.csv: cannot open the input"]);
+}
+
+#[test]
+fn expressions_that_can_not_be_computed_are_told() {
+    let query = "SELECT y, y IN (SELECT y FROM annotated) AS k FROM annotated";
+    let step = format!("[[sql]]\nname = 'a'\nquery = '{query}'\n");
+    wrong_more(
+        &step,
+        78,
+        &["line 5, sql[0].query: SQL: a subquery stands here where it can't be computed", "LEFT JOIN"],
+    );
+}
+
+#[test]
+fn an_input_of_another_kind_is_told_with_its_place() {
+    let dir = project(&format!("input = 'in.csv'\noutput = 'o.parquet'\n{STEP}"));
+    std::fs::write(dir.path().join("in.csv"), "a\n1\n").unwrap();
+    for ran in all_of(dir.path()) {
+        refused(&ran, 65, &["in.csv", "pipeline.toml, line 1, input names it"]);
+    }
+}
+
+#[test]
 fn a_share_without_files_takes_no_step() {
     let query = "SELECT count(r) > 0 AS has_values FROM annotated";
     let check = format!("[[sql]]\nname = 'gate'\nexpect = 'all_true'\nquery = '{query}'\n");

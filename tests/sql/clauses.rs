@@ -45,6 +45,36 @@ fn what_would_have_no_effect_is_refused_with_its_place() {
             "MERGE INTO t USING t AS u ON t.k = u.k WHEN MATCHED THEN UPDATE SET v = 1",
             ["MERGE is not", "CREATE OR REPLACE TABLE"],
         ),
+        (
+            "SELECT k FROM t AS a FULL JOIN t AS b USING (k)",
+            ["USING and NATURAL are not", "coalesce(a.k, b.k)"],
+        ),
+        ("SELECT * FROM t AS a NATURAL RIGHT JOIN t AS b", ["USING and NATURAL are not", "ON a.k = b.k"]),
+        (
+            "SELECT sum(v) OVER (w ORDER BY v) FROM t WINDOW w AS (PARTITION BY k)",
+            ["OVER (name …) is not", "the whole window"],
+        ),
+        ("SELECT v FROM t WINDOW w AS () ORDER BY max(v) OVER w", ["OVER (name …) is not", "the whole"]),
+        ("SELECT v FROM t WINDOW w AS () QUALIFY row_number() OVER w > 2", ["OVER (name …) is not", "whole"]),
+        ("SELECT k IS DISTINCT FROM 'a' AND v > 1 FROM t", ["IS DISTINCT FROM takes all", "brackets"]),
+        ("SELECT TIMESTAMPTZ '2024-07-01 12:00:00+00'", ["TIMESTAMPTZ and", "arrow_cast"]),
+        ("SELECT CAST('2024-07-01' AS TIMESTAMP WITH TIME ZONE)", ["TIMESTAMPTZ and", "arrow_cast"]),
+        ("SELECT k SIMILAR TO 'a%' FROM t", ["SIMILAR TO is not", "LIKE"]),
+        ("SELECT count(DISTINCT *) FROM t", ["DISTINCT is not possible here", "SELECT DISTINCT"]),
+        ("SELECT corr(DISTINCT v, v) FROM t", ["DISTINCT is not possible here", "SELECT DISTINCT"]),
+        ("SELECT * ILIKE 'k' FROM t", ["ILIKE of columns is not", "EXCLUDE"]),
+        (
+            "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5 LIMIT 3) SELECT * FROM r",
+            ["RECURSIVE queries have no ORDER BY", "behind the SELECT"],
+        ),
+        (
+            "CREATE TABLE x (a INT, b INT GENERATED ALWAYS AS (a * 2) STORED)",
+            ["CREATE TABLE takes types", "DEFAULT"],
+        ),
+        (
+            "SELECT TIMESTAMP '2024-01-03' - TIMESTAMP '2024-01-01' > INTERVAL '1 day'",
+            ["INTERVAL of days or months", "48 hours"],
+        ),
         ("COPY t TO 'o.csv' (DELIMITER ';')", ["found: (", "stand in OPTIONS (…)"]),
         ("SELECT length([1, 2])", ["function length counts the characters", "array_length(x)"]),
         ("SELECT len([1, 2])", ["there is no function len", "array_length(x)"]),
@@ -78,6 +108,25 @@ fn the_ways_that_are_named_give_what_is_wanted() {
         ("SELECT sum(v) FILTER (WHERE k = 'b') AS b FROM t", "b\n4\n"),
         ("SELECT count(*) AS n FROM t AS a LEFT SEMI JOIN t AS b ON a.k = b.k", "n\n3\n"),
         ("SELECT k FROM t EXCEPT SELECT 'a'", "k\nb\n"),
+        // A member of a list with NULL is no other, nor is it none.
+        ("SELECT v FROM t WHERE v NOT IN (SELECT column1 FROM (VALUES (2), (NULL))) OR v > 9", "v\n"),
+        ("SELECT v FROM t WHERE (v IN (SELECT column1 FROM (VALUES (2), (NULL)))) IS NULL", "v\n1\n"),
+        ("SELECT v FROM t WHERE v IN (SELECT 1) OR k = 'b' ORDER BY v", "v\n1\n2\n2\n"),
+        ("SELECT v FROM t WHERE v NOT IN (SELECT 1) AND k IN (SELECT 'b')", "v\n2\n2\n"),
+        (
+            "SELECT coalesce(a.v, b.w) AS v FROM t AS a FULL JOIN (SELECT 3 AS w) AS b ON a.v = b.w ORDER BY v",
+            "v\n1\n2\n2\n3\n",
+        ),
+        ("SELECT (k IS DISTINCT FROM 'a') AND v > 1 AS x FROM t ORDER BY x", "x\nfalse\ntrue\ntrue\n"),
+        (
+            "SELECT sum(v) OVER w AS s FROM t WINDOW w AS (PARTITION BY k ORDER BY v) ORDER BY s",
+            "s\n1\n4\n4\n",
+        ),
+        ("SELECT TIMESTAMP '2024-01-03' - TIMESTAMP '2024-01-01' > INTERVAL '40 hours' AS x", "x\ntrue\n"),
+        (
+            "SELECT m < x AS l FROM (SELECT CAST(0 AS DECIMAL(9, 2)) AS m, 1e-20 * v AS x FROM t) LIMIT 1",
+            "l\ntrue\n",
+        ),
         ("SELECT length('é'), array_length([1, 2]) AS n, length(12) AS d", "length('é'),n,d\n1,2,2\n"),
     ] {
         let read = answer(dir, &format!("{table}{sql}"));

@@ -1,6 +1,7 @@
 //! The check of a pipeline before anything runs, which `run`, `run --dry-run` and `validate` share: all that can be
 //! said of it without reading rows, told at once.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,8 +11,10 @@ use crate::bundle::Bundle;
 use crate::config::{AnnotateSettings, ColumnList, Config, Faults};
 use crate::error::{Error, Result};
 use crate::parquet_file::Input;
+use crate::printable::shown;
 use crate::report::require_column;
-use crate::storage::{FilePair, Files};
+use crate::sql::StatementPaths;
+use crate::storage::{FilePair, Files, PathIdentity, find_files, is_url};
 
 use super::super::annotate::{self, AnnotateArgs};
 use super::destinations::check_destinations;
@@ -58,6 +61,12 @@ pub(super) fn check(
             None => None,
         },
     };
+    if let Some(files) = files.filter(|_| has_many) {
+        check_outside(config, files, &mut faults)?;
+        if config.annotate.files_per_job.is_none() {
+            warn_of_strangers(config, files);
+        }
+    }
     // Without files, no step is taken.
     if !found.as_ref().is_ok_and(|files| files.as_ref().is_some_and(|files| files.pairs().is_empty())) {
         check_queries(steps, annotated.as_ref(), &mut faults, stop)?;
@@ -70,6 +79,47 @@ pub(super) fn check(
         faults.add(Err(error.clone()))?;
     }
     faults.into_result()
+}
+
+/// Tells the outputs of steps that the next run would take for inputs.
+fn check_outside(config: &Config, files: &Files, faults: &mut Faults) -> Result<()> {
+    for query in &config.queries {
+        let output = query.step.output.as_deref().map(|output| files.check_outside(output));
+        if let Some(Err(error)) = output {
+            faults.add_at(config.place(&format!("{}.output", query.table)), error)?;
+        }
+        let statements = if query.is_faulty { Vec::new() } else { StatementPaths::parse(&query.sql)? };
+        for target in statements.into_iter().filter_map(|statement| statement.writes) {
+            if let Err(error) = files.check_outside(Path::new(&target)) {
+                faults.add_at(Some(query.place.clone()), error)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Warns of files in the output's folder that are of no input, as one of a former name has left them: the steps read them,
+/// too.
+fn warn_of_strangers(config: &Config, files: &Files) {
+    if is_url(&config.output) || (config.queries.is_empty() && config.report.is_none()) {
+        return;
+    }
+    let ours: HashSet<_> = files.pairs().iter().map(|pair| PathIdentity::of(&pair.output)).collect();
+    let there = find_files(&config.output).unwrap_or_default();
+    let strangers: Vec<_> = there.iter().filter(|file| !ours.contains(&PathIdentity::of(file))).collect();
+    if let [first, ..] = &strangers[..] {
+        tracing::warn!(
+            "{}: {} of no file of the input, such as {}; the steps read {}, too: remove what an earlier input has left",
+            config.output.display(),
+            if strangers.len() == 1 {
+                "one file is".to_owned()
+            } else {
+                format!("{} files are", strangers.len())
+            },
+            shown(first),
+            if strangers.len() == 1 { "it" } else { "them" },
+        );
+    }
 }
 
 /// Tells the columns that the settings name and the first input that can be read does not have; whether there are any.
@@ -133,7 +183,15 @@ fn annotated_columns(
     {
         faults.add_at(read_by(config, &error), error)?;
     }
-    let Some(first) = pairs.iter().find_map(open) else { return Ok(None) };
+    let Some(first) = pairs.iter().find_map(open) else {
+        // Annotating says of several files what is wrong with each.
+        let unread = files.is_file().then(|| pairs.first()).flatten();
+        let error = unread.and_then(|pair| Input::open_with(&pair.input, options.keys.as_ref()).err());
+        return match error.filter(|error| matches!(error, Error::BadData { .. })) {
+            Some(error) => faults.add(Err(config.named_by("input", error))).map(|()| None),
+            None => Ok(None),
+        };
+    };
     EmptyOutput::write(config, [first].into_iter(), &fields).map(Some)
 }
 

@@ -38,12 +38,16 @@ impl EmptyOutput {
         let folder = tempfile::tempdir().map_err(failed)?;
         // Folders of the output's path may hold values of columns.
         let names = config.output.components().filter(|part| matches!(part, Component::Normal(_)));
-        let output = folder.path().join(names.collect::<PathBuf>());
+        let mut output = folder.path().join(names.collect::<PathBuf>());
         let mut paths = Vec::new();
         for (relative, input) in inputs {
             let is_kept = |name: &String| !fields.iter().any(|new| new.name() == name);
             let old = input.schema().fields().iter().filter(|field| is_kept(field.name())).cloned();
             let all = old.chain(fields.iter().cloned().map(Arc::new)).collect::<Vec<_>>();
+            // Of one file; another ending than Parquet's is told elsewhere.
+            if relative == Path::new("") {
+                output.set_extension("parquet");
+            }
             let path = if relative == Path::new("") { output.clone() } else { output.join(relative) };
             write_empty(&path, Arc::new(Schema::new(all)))?;
             paths.push(path);

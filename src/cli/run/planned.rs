@@ -1,11 +1,13 @@
 //! The check of a pipeline's queries before anything runs: each is planned over an empty table with the columns
 //! that annotating will write.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arrow::datatypes::SchemaRef;
+use glob::Pattern;
 
 use crate::config::{ANNOTATED, Faults, Query};
 use crate::error::{Error, Result};
@@ -34,7 +36,9 @@ pub(super) fn check_queries(
         let request = SqlRequest { tables, ..SqlRequest::new("") };
         if let Err(error) = Session::open(&request) {
             known.unknown.push(name.clone());
-            if !known.is_made(&error) {
+            let mut outputs = config.queries.iter().filter_map(|query| query.step.output.as_deref());
+            let is_output = outputs.any(|output| is_same(path, &output.to_string_lossy()));
+            if !is_output && !known.is_made(&error) {
                 faults.add_at(config.place(&format!("tables.{name}")), error)?;
             }
         }
@@ -55,6 +59,13 @@ pub(super) fn check_queries(
     Ok(())
 }
 
+/// Whether two names of tables are those of one file.
+fn is_same(one: &str, other: &str) -> bool {
+    let paths = || (Path::new(one), Path::new(other));
+    let lies_in_both = |(one, other): (&Path, &Path)| lies_in(one, other) && lies_in(other, one);
+    one == other || lies_in_both(paths())
+}
+
 /// What is known of tables when a query is planned.
 #[derive(Default)]
 struct Known {
@@ -68,7 +79,14 @@ struct Known {
 
 impl Known {
     fn is_unknown(&self, name: &str) -> bool {
-        self.unknown.iter().any(|unknown| unknown == name)
+        self.unknown.iter().any(|unknown| is_same(name, unknown))
+    }
+
+    /// Whether a glob is one of names that steps write: what it finds is not there yet.
+    fn is_pattern_of_outputs(&self, name: &str) -> bool {
+        let outputs = || self.written.iter().map(|(name, _)| name).chain(&self.unknown);
+        Pattern::new(name)
+            .is_ok_and(|glob| name.contains(['*', '?', '[']) && outputs().any(|name| glob.matches(name)))
     }
 
     /// Whether an error is that a file is not there, which the pipeline makes, or none in a folder in which it makes
@@ -88,13 +106,16 @@ impl Known {
         stop: &AtomicBool,
     ) -> Result<Option<SchemaRef>> {
         let statements = StatementPaths::parse(&query.sql)?;
-        if statements.iter().flat_map(|statement| &statement.reads).any(|name| self.is_unknown(name)) {
+        let reads = || statements.iter().flat_map(|statement| &statement.reads);
+        if reads().any(|name| self.is_unknown(name) || self.is_pattern_of_outputs(name)) {
             return Ok(None);
         }
         let request = steps.sql_args(query).planning(tables, query.sql.clone());
         let planned = Session::open(&request).and_then(|session| {
-            for (name, schema) in &self.written {
-                session.register_empty(name, Arc::clone(schema))?;
+            for name in reads().collect::<BTreeSet<_>>() {
+                if let Some((_, schema)) = self.written.iter().find(|(written, _)| is_same(name, written)) {
+                    session.register_empty(name, Arc::clone(schema))?;
+                }
             }
             let format =
                 query.step.output.as_deref().map(|output| Format::of_output(output, query.step.format));
@@ -114,6 +135,7 @@ impl Known {
     /// Adds what a query writes.
     fn add(&mut self, query: &Query, schema: Option<SchemaRef>) {
         if let Some(output) = &query.step.output {
+            self.made.push(output.clone());
             let name = output.display().to_string();
             match schema {
                 Some(schema) => self.written.push((name, schema)),

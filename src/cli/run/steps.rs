@@ -87,10 +87,14 @@ impl StepRunner<'_> {
         }
         tracing::info!("{kind} {}", step.name);
         let args = self.sql_args(query);
-        let Some(expect) = step.expect else {
-            return sql::write(&args, stop).map(|rows| summary(Some(rows)));
+        let at_step = |error: Error| match error {
+            Error::Usage(text) => Error::Usage(format!("{}: {text}", query.place)),
+            error => error,
         };
-        match sql::check(&args, expect, stop)? {
+        let Some(expect) = step.expect else {
+            return sql::write(&args, stop).map(|rows| summary(Some(rows))).map_err(at_step);
+        };
+        match sql::check(&args, expect, stop).map_err(at_step)? {
             None => Ok(summary(None)),
             Some(rows) => {
                 let message = step.message.as_deref().unwrap_or("the rows are not as expected");

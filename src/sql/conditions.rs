@@ -1,0 +1,38 @@
+//! Membership in the rows of a subquery as a part of a condition. DataFusion takes IN (SELECT …) for false where it is NULL,
+//! which under NOT, OR, IS NULL and CASE is another answer; of = ANY and <> ALL it keeps the three values apart.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, VisitMut, VisitorMut};
+
+/// Writes IN (SELECT …) as = ANY (SELECT …), and NOT IN as <> ALL, where it is not one of several conditions that AND joins:
+/// these are joins that are as they should be.
+pub(super) fn settle_condition(condition: &mut Expr) {
+    match condition {
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            settle_condition(left);
+            settle_condition(right);
+        }
+        Expr::Nested(inner) => settle_condition(inner),
+        Expr::InSubquery { .. } | Expr::Exists { .. } => {}
+        other => _ = other.visit(&mut Quantified),
+    }
+}
+
+struct Quantified;
+
+impl VisitorMut for Quantified {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::InSubquery { expr: left, subquery, negated } = expr {
+            let left = std::mem::replace(left, Box::new(Expr::value(Value::Null)));
+            let right = Box::new(Expr::Subquery(subquery.clone()));
+            *expr = match negated {
+                true => Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right },
+                false => Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, is_some: false },
+            };
+        }
+        ControlFlow::Continue(())
+    }
+}
