@@ -3,6 +3,8 @@
 
 use crate::printable::quoted_name;
 
+use super::text_length;
+
 /// The way to add rows to a file.
 const INSERT: &str = "INSERT adds rows to tables of CREATE TABLE, and to no files; write all rows to another file: COPY (SELECT * \
                       FROM 'a.parquet' UNION ALL SELECT * FROM 'b.parquet') TO 'c.parquet'";
@@ -30,7 +32,7 @@ pub(super) fn plain_sentence(message: &str) -> Option<String> {
 }
 
 fn statement(message: &str) -> Option<String> {
-    if message.contains("physical plan does not support logical expression")
+    if message.contains("hysical plan does not support logical expression")
         && (message.contains("Subquery") || message.contains("OuterReferenceColumn"))
     {
         let way = "a subquery stands here where it can't be computed; in WHERE there may be IN (SELECT …), EXISTS (SELECT …) \
@@ -69,6 +71,9 @@ fn call(message: &str) -> Option<String> {
     let (call, rest) = rest.split_once("'.")?;
     let (name, arguments) = call.split_once('(')?;
     let arguments = arguments.strip_suffix(')')?;
+    if name == text_length::NAME {
+        return Some(text_length::OF_TEXT.to_owned());
+    }
     let (_, candidates) = rest.split_once("Candidate functions:")?;
     let candidates: Vec<&str> = candidates.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let listed = candidates.get(..LISTED).unwrap_or(&candidates).join(", ");

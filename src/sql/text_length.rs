@@ -10,7 +10,11 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 
 /// The name in DataFusion; `length` is another.
-const NAME: &str = "character_length";
+pub(super) const NAME: &str = "character_length";
+
+/// What is wrong with an argument that is no text.
+pub(super) const OF_TEXT: &str =
+    "function length counts the characters of a text; array_length(x) counts the values of a list";
 
 /// Puts the function in the place of DataFusion's.
 pub(super) fn register_text_length(context: &SessionContext) {
@@ -44,11 +48,7 @@ impl ScalarUDFImpl for TextLength {
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         let [argument] = arguments else { return plan_err!("function length takes one text") };
         match argument {
-            nested if nested.is_nested() => {
-                plan_err!(
-                    "function length counts the characters of a text; array_length(x) counts the values of a list"
-                )
-            }
+            nested if nested.is_nested() => plan_err!("{OF_TEXT}"),
             text if text.is_string() => Ok(vec![text.clone()]),
             DataType::Dictionary(_, values) if values.is_string() => Ok(vec![argument.clone()]),
             _ => Ok(vec![DataType::Utf8]),

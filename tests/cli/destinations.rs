@@ -303,7 +303,7 @@ fn no_step_of_a_pipeline_writes_over_its_inputs() {
             // Its ending and its format, and what lies there.
             step("query = \"SELECT 1\"\noutput = \"out.parquet\"\nformat = \"csv\""),
             78,
-            "out.parquet exists and is",
+            "2 faults:",
         ),
         (
             step("query = \"SELECT 1\"\noutput = \"query.sql\"\nformat = \"parquet\""),

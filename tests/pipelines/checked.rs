@@ -264,16 +264,13 @@ fn outputs_of_earlier_steps_are_known_by_other_names() {
         for stale in [false, true] {
             if stale {
                 std::fs::write(dir.path().join("k.csv"), "old\nx\n").unwrap();
+                let file = std::fs::File::options().write(true).open(dir.path().join("k.csv")).unwrap();
+                file.set_modified(std::time::UNIX_EPOCH).unwrap();
             }
             for ran in all_of_changed(dir.path()) {
                 assert_eq!(ran.code, 0, "{name}, {stale}: {}", ran.stderr);
             }
         }
-    }
-    let table = "[tables]\nk = 'k.csv'\n";
-    let dir = project(&format!("{ENDS}{table}{make}{}", read("k.csv").replace("'k.csv'", "k")));
-    for ran in all_of_changed(dir.path()) {
-        assert_eq!(ran.code, 0, "{}", ran.stderr);
     }
     // A later step's is not there yet.
     let reversed = format!("{}{make}", read("k.csv"));

@@ -36,9 +36,7 @@ pub(super) fn check_queries(
         let request = SqlRequest { tables, ..SqlRequest::new("") };
         if let Err(error) = Session::open(&request) {
             known.unknown.push(name.clone());
-            let mut outputs = config.queries.iter().filter_map(|query| query.step.output.as_deref());
-            let is_output = outputs.any(|output| is_same(path, &output.to_string_lossy()));
-            if !is_output && !known.is_made(&error) {
+            if !known.is_made(&error) {
                 faults.add_at(config.place(&format!("tables.{name}")), error)?;
             }
         }
