@@ -198,8 +198,9 @@ mod tests {
     fn a_file_that_changes_during_a_pass_or_between_two_is_no_input() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("in.parquet");
+        // Of another size each time, since the clock of the file system may stand still meanwhile.
         let write = |value: i64| {
-            let y: ArrayRef = Arc::new(Int64Array::from(vec![value; 10]));
+            let y: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100 * value));
             let rows = RecordBatch::try_from_iter([("y", y)]).unwrap();
             let mut writer =
                 ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), rows.schema(), None).unwrap();
