@@ -7,14 +7,14 @@ use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, ColumnOption, CreateTable, DataType, DuplicateTreatment, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, Join, JoinConstraint,
-    JoinOperator, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier,
-    Statement as SqlStatement, TableConstraint, TableFactor, TableWithJoins, TimezoneInfo, TypedString,
-    VisitMut, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
+    JoinOperator, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
+    SetQuantifier, Statement as SqlStatement, TableConstraint, TableFactor, TableWithJoins, TimezoneInfo,
+    TypedString, VisitMut, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
 };
 
 use crate::error::{Error, Result};
 
-use super::conditions::settle_condition;
+use super::conditions::keep_null_of_in;
 
 /// The way to take rows out of a table, or to change them.
 const DELETE: &str = "DELETE is not possible; write the rows to keep into a table or a file: CREATE OR REPLACE TABLE t AS \
@@ -41,7 +41,7 @@ const KEY: &str = "PRIMARY KEY, UNIQUE and FOREIGN KEY are not checked, and quer
 ///
 /// # Errors
 /// [`Error::Usage`] for a clause that would not have its effect. It begins with the clause.
-pub(super) fn settle_clauses(statement: &mut Statement) -> Result<()> {
+pub(super) fn normalize_clauses(statement: &mut Statement) -> Result<()> {
     let refused = match statement {
         Statement::Statement(statement) => statement.visit(&mut Clauses),
         Statement::CopyTo(copy) => match &mut copy.source {
@@ -49,7 +49,7 @@ pub(super) fn settle_clauses(statement: &mut Statement) -> Result<()> {
             CopyToSource::Relation(_) => ControlFlow::Continue(()),
         },
         Statement::CreateExternalTable(table) if !table.constraints.is_empty() => ControlFlow::Break(KEY),
-        Statement::Explain(explain) => return settle_clauses(&mut explain.statement),
+        Statement::Explain(explain) => return normalize_clauses(&mut explain.statement),
         _ => ControlFlow::Continue(()),
     };
     match refused {
@@ -77,10 +77,6 @@ impl VisitorMut for Clauses {
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<&'static str> {
-        let fills = query.order_by.as_ref().is_some_and(|order| match &order.kind {
-            OrderByKind::Expressions(keys) => keys.iter().any(|key| key.with_fill.is_some()),
-            OrderByKind::All(_) => false,
-        });
         refuse(match query {
             Query { for_clause: Some(_), .. } => {
                 Some("FOR is not possible; --format says how rows are written")
@@ -97,8 +93,10 @@ impl VisitorMut for Clauses {
             _ if limits_recursion(query) => Some(
                 "RECURSIVE queries have no ORDER BY and LIMIT of their own; write them behind the SELECT that reads them",
             ),
-            _ if orders_by_named_window(query) => Some(NAMED_WINDOW),
-            _ if fills => Some("FILL is not possible; generate_series makes rows that a LEFT JOIN may lack"),
+            _ if sort_keys(query).iter().any(|key| has_named_window(&key.expr)) => Some(NAMED_WINDOW),
+            _ if sort_keys(query).iter().any(|key| key.with_fill.is_some()) => {
+                Some("FILL is not possible; generate_series makes rows that a LEFT JOIN may lack")
+            }
             Query { body, .. } => counted_copies(body),
         })
     }
@@ -114,7 +112,7 @@ impl VisitorMut for Clauses {
         {
             select.group_by = GroupByExpr::All(std::mem::take(modifiers));
         }
-        select.selection.iter_mut().chain(&mut select.having).for_each(settle_condition);
+        select.selection.iter_mut().chain(&mut select.having).for_each(keep_null_of_in);
         let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = &select.group_by;
         refuse(match select {
             Select { top: Some(_), .. } => {
@@ -207,11 +205,12 @@ fn has_named_window(expr: &Expr) -> bool {
     }
 }
 
-fn orders_by_named_window(query: &Query) -> bool {
-    query.order_by.as_ref().is_some_and(|order| match &order.kind {
-        OrderByKind::Expressions(keys) => keys.iter().any(|key| has_named_window(&key.expr)),
-        OrderByKind::All(_) => false,
-    })
+/// The keys of ORDER BY; none of ORDER BY ALL.
+fn sort_keys(query: &Query) -> &[OrderByExpr] {
+    match query.order_by.as_ref().map(|order| &order.kind) {
+        Some(OrderByKind::Expressions(keys)) => keys,
+        Some(OrderByKind::All(_)) | None => &[],
+    }
 }
 
 /// Whether a query of WITH RECURSIVE has an order or a limit.

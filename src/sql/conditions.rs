@@ -7,13 +7,13 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, VisitMut, Vis
 
 /// Writes IN (SELECT …) as = ANY (SELECT …), and NOT IN as <> ALL, where it is not one of several conditions that AND joins:
 /// these are joins that are as they should be.
-pub(super) fn settle_condition(condition: &mut Expr) {
+pub(super) fn keep_null_of_in(condition: &mut Expr) {
     match condition {
         Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-            settle_condition(left);
-            settle_condition(right);
+            keep_null_of_in(left);
+            keep_null_of_in(right);
         }
-        Expr::Nested(inner) => settle_condition(inner),
+        Expr::Nested(inner) => keep_null_of_in(inner),
         Expr::InSubquery { .. } | Expr::Exists { .. } => {}
         other => _ = other.visit(&mut Quantified),
     }

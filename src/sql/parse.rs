@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use crate::error::{Error, Result};
 
 use super::caret::with_caret;
-use super::clauses::settle_clauses;
+use super::clauses::normalize_clauses;
 use super::errors::convert_error;
 use super::lexer::tokens;
 use super::summarized_rows::without_summarize;
@@ -37,7 +37,7 @@ pub(super) fn parse(sql: &str) -> Result<VecDeque<Statement>> {
         )));
     }
     let mut statements = parsed_text(sql)?;
-    statements.iter_mut().try_for_each(settle_clauses).map_err(|e| with_caret(e, sql))?;
+    statements.iter_mut().try_for_each(normalize_clauses).map_err(|e| with_caret(e, sql))?;
     Ok(statements)
 }
 

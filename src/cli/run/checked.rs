@@ -64,7 +64,7 @@ pub(super) fn check(
     if let Some(files) = files.filter(|_| has_many) {
         check_outside(config, files, &mut faults)?;
         if config.annotate.files_per_job.is_none() {
-            warn_of_strangers(config, files);
+            warn_of_leftover_outputs(config, files);
         }
     }
     // Without files, no step is taken.
@@ -100,24 +100,24 @@ fn check_outside(config: &Config, files: &Files, faults: &mut Faults) -> Result<
 
 /// Warns of files in the output's folder that are of no input, as one of a former name has left them: the steps read them,
 /// too.
-fn warn_of_strangers(config: &Config, files: &Files) {
+fn warn_of_leftover_outputs(config: &Config, files: &Files) {
     if is_url(&config.output) || (config.queries.is_empty() && config.report.is_none()) {
         return;
     }
     let ours: HashSet<_> = files.pairs().iter().map(|pair| PathIdentity::of(&pair.output)).collect();
     let there = find_files(&config.output).unwrap_or_default();
-    let strangers: Vec<_> = there.iter().filter(|file| !ours.contains(&PathIdentity::of(file))).collect();
-    if let [first, ..] = &strangers[..] {
+    let leftovers: Vec<_> = there.iter().filter(|file| !ours.contains(&PathIdentity::of(file))).collect();
+    if let [first, ..] = &leftovers[..] {
         tracing::warn!(
             "{}: {} of no file of the input, such as {}; the steps read {}, too: remove what an earlier input has left",
             config.output.display(),
-            if strangers.len() == 1 {
+            if leftovers.len() == 1 {
                 "one file is".to_owned()
             } else {
-                format!("{} files are", strangers.len())
+                format!("{} files are", leftovers.len())
             },
             shown(first),
-            if strangers.len() == 1 { "it" } else { "them" },
+            if leftovers.len() == 1 { "it" } else { "them" },
         );
     }
 }
