@@ -3,18 +3,19 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::parser::{CopyToSource, Statement};
+use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, ColumnOption, CreateTable, DataType, DuplicateTreatment, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, Join, JoinConstraint,
     JoinOperator, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
     SetQuantifier, Statement as SqlStatement, TableConstraint, TableFactor, TableWithJoins, TimezoneInfo,
-    TypedString, VisitMut, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
+    TypedString, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
 };
 
 use crate::error::{Error, Result};
 
 use super::conditions::keep_null_of_in;
+use super::visits::{Refused, visit};
 
 /// The way to take rows out of a table, or to change them.
 const DELETE: &str = "DELETE is not possible; write the rows to keep into a table or a file: CREATE OR REPLACE TABLE t AS \
@@ -43,14 +44,8 @@ const KEY: &str = "PRIMARY KEY, UNIQUE and FOREIGN KEY are not checked, and quer
 /// [`Error::Usage`] for a clause that would not have its effect. It begins with the clause.
 pub(super) fn normalize_clauses(statement: &mut Statement) -> Result<()> {
     let refused = match statement {
-        Statement::Statement(statement) => statement.visit(&mut Clauses),
-        Statement::CopyTo(copy) => match &mut copy.source {
-            CopyToSource::Query(query) => query.visit(&mut Clauses),
-            CopyToSource::Relation(_) => ControlFlow::Continue(()),
-        },
         Statement::CreateExternalTable(table) if !table.constraints.is_empty() => ControlFlow::Break(KEY),
-        Statement::Explain(explain) => return normalize_clauses(&mut explain.statement),
-        _ => ControlFlow::Continue(()),
+        statement => visit(statement, &mut Clauses),
     };
     match refused {
         ControlFlow::Break(what) => Err(Error::Usage(format!("SQL: {what}"))),
@@ -63,12 +58,15 @@ struct Clauses;
 impl VisitorMut for Clauses {
     type Break = &'static str;
 
-    fn pre_visit_statement(&mut self, statement: &mut SqlStatement) -> ControlFlow<&'static str> {
+    fn pre_visit_statement(&mut self, statement: &mut SqlStatement) -> Refused {
         refuse(match statement {
             SqlStatement::Delete(_) => Some(DELETE),
             SqlStatement::Update(_) => Some(UPDATE),
             SqlStatement::Merge(_) => Some(MERGE),
             SqlStatement::CreateTable(table) if has_keys(table) => Some(KEY),
+            SqlStatement::CreateTable(table) if table.query.is_some() && refuses_null(table) => Some(
+                "NOT NULL is not checked by CREATE TABLE … AS; leave it out, and take the rows WHERE a IS NOT NULL",
+            ),
             SqlStatement::CreateTable(table) if has_unused_options(table) => Some(
                 "CREATE TABLE takes types, NULL, NOT NULL and DEFAULT of a column; leave out what else is said of it",
             ),
@@ -76,7 +74,7 @@ impl VisitorMut for Clauses {
         })
     }
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<&'static str> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> Refused {
         refuse(match query {
             Query { for_clause: Some(_), .. } => {
                 Some("FOR is not possible; --format says how rows are written")
@@ -101,7 +99,7 @@ impl VisitorMut for Clauses {
         })
     }
 
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<&'static str> {
+    fn pre_visit_select(&mut self, select: &mut Select) -> Refused {
         if select.flavor == SelectFlavor::FromFirstNoSelect {
             select.flavor = SelectFlavor::Standard;
             select.projection = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
@@ -134,7 +132,7 @@ impl VisitorMut for Clauses {
         })
     }
 
-    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<&'static str> {
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> Refused {
         refuse(match table {
             TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
                 Some(SAMPLE)
@@ -160,7 +158,7 @@ impl VisitorMut for Clauses {
         })
     }
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<&'static str> {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> Refused {
         refuse(match expr {
             Expr::Collate { .. } => {
                 Some("COLLATE is not possible; ORDER BY lower(x) takes no account of capitals")
@@ -185,7 +183,7 @@ impl VisitorMut for Clauses {
     }
 }
 
-fn refuse(what: Option<&'static str>) -> ControlFlow<&'static str> {
+fn refuse(what: Option<&'static str>) -> Refused {
     what.map_or(ControlFlow::Continue(()), ControlFlow::Break)
 }
 
@@ -287,6 +285,11 @@ fn has_keys(table: &CreateTable) -> bool {
     };
     let mut options = table.columns.iter().flat_map(|column| &column.options);
     table.constraints.iter().any(is_key) || options.any(|option| is_key_of(&option.option))
+}
+
+fn refuses_null(table: &CreateTable) -> bool {
+    let mut options = table.columns.iter().flat_map(|column| &column.options);
+    options.any(|option| matches!(option.option, ColumnOption::NotNull))
 }
 
 /// Whether a column is to have something that it would not get.

@@ -3,7 +3,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Value, VisitMut};
+
+use super::visits::{Expressions, Refused};
 
 /// Writes IN (SELECT …) as = ANY (SELECT …), and NOT IN as <> ALL, where it is not one of several conditions that AND joins:
 /// these are joins that are as they should be.
@@ -15,24 +17,18 @@ pub(super) fn keep_null_of_in(condition: &mut Expr) {
         }
         Expr::Nested(inner) => keep_null_of_in(inner),
         Expr::InSubquery { .. } | Expr::Exists { .. } => {}
-        other => _ = other.visit(&mut Quantified),
+        other => _ = other.visit(&mut Expressions(&mut quantified)),
     }
 }
 
-struct Quantified;
-
-impl VisitorMut for Quantified {
-    type Break = ();
-
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if let Expr::InSubquery { expr: left, subquery, negated } = expr {
-            let left = std::mem::replace(left, Box::new(Expr::value(Value::Null)));
-            let right = Box::new(Expr::Subquery(subquery.clone()));
-            *expr = match negated {
-                true => Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right },
-                false => Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, is_some: false },
-            };
-        }
-        ControlFlow::Continue(())
+fn quantified(expr: &mut Expr) -> Refused {
+    if let Expr::InSubquery { expr: left, subquery, negated } = expr {
+        let left = std::mem::replace(left, Box::new(Expr::value(Value::Null)));
+        let right = Box::new(Expr::Subquery(subquery.clone()));
+        *expr = match negated {
+            true => Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right },
+            false => Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, is_some: false },
+        };
     }
+    ControlFlow::Continue(())
 }

@@ -142,6 +142,8 @@ fn classify(error: &DataFusionError, inputs: &str) -> Error {
             let what = "has a page index whose rows are not those of its footer; the file is damaged, write it again";
             Error::bad_data(place(), what)
         }
+        // The types of a BETWEEN.
+        DataFusionError::Internal(what) if what.contains("Failed to coerce types ") => refused(what),
         DataFusionError::Internal(what) => Error::Internal(normalize_message(what)),
         DataFusionError::ExecutionJoin(e) if e.is_panic() => reader_panic(e, inputs),
         DataFusionError::ExecutionJoin(e) => Error::Internal(normalize_message(&e.to_string())),

@@ -74,6 +74,7 @@ mod repeated_clauses;
 mod request;
 mod reserved_columns;
 mod result_rows;
+mod row_functions;
 mod running_scans;
 mod scan_functions;
 mod schema_adapter;
@@ -94,6 +95,7 @@ mod text_values;
 mod told_differences;
 mod unique_names;
 mod value_widths;
+mod visits;
 mod zero_lists;
 mod zero_order;
 

@@ -17,6 +17,10 @@ const STATEMENTS: &str = "SELECT, SUMMARIZE, DESCRIBE, SHOW TABLES, EXPLAIN, COP
 const OPERATORS: [&str; 16] =
     ["=", "!=", "<>", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "||", "AND", "OR", "IS DISTINCT FROM"];
 
+/// The way to compare values of two types.
+const COMPARED: &str =
+    "CAST(… AS DOUBLE) or AS VARCHAR converts one of them, and x1[1] is an element of a list";
+
 /// The most signatures of a function that a sentence lists.
 const LISTED: usize = 6;
 
@@ -112,6 +116,10 @@ fn operands(message: &str) -> Option<String> {
             "operator {operator} takes texts, and these are {types}; CAST(… AS VARCHAR) makes a text"
         ));
     }
+    if let Some((_, rest)) = message.split_once("Failed to coerce types ") {
+        let (left, right) = rest.split_once(" in BETWEEN")?.0.split_once(" and ")?;
+        return Some(format!("operator BETWEEN does not take {left} and {right}; {COMPARED}"));
+    }
     let is_arithmetic = message.contains("Cannot coerce arithmetic expression ");
     let (_, rest) = message
         .split_once("Cannot coerce arithmetic expression ")
@@ -126,7 +134,7 @@ fn operands(message: &str) -> Option<String> {
         true => {
             "CAST(… AS DOUBLE) makes a number of a text, x1[1] is an element of a list, and || joins texts"
         }
-        false => "CAST(… AS DOUBLE) or AS VARCHAR converts one of them, and x1[1] is an element of a list",
+        false => COMPARED,
     };
     Some(format!("operator {operator} does not take {left} and {right}; {way}"))
 }
@@ -207,6 +215,12 @@ mod tests {
             ("VACUUM", "SQL: VACUUM is none of the statements", "SUMMARIZE", "VACUUM"),
             ("SELECT r * 'a' FROM v", "SQL: operator * does not take Float64 and Utf8; ", "CAST(", "*"),
             ("SELECT x1 + name FROM v", "SQL: operator + does not take List(", "x1[1]", "+"),
+            (
+                "SELECT name BETWEEN true AND name FROM v",
+                "SQL: operator BETWEEN does not take Utf8 and Boolean; ",
+                "CAST(",
+                "BETWEEN",
+            ),
             ("SELECT avg(x1) FROM v", "SQL: function avg does not take (List(", "unnest(x1)", "avg"),
             (
                 "SELECT abs(r, 2) FROM v",

@@ -39,6 +39,7 @@ fn what_would_have_no_effect_is_refused_with_its_place() {
         ("SELECT * FROM 'v.csv' ORDER BY k COLLATE \"de\"", ["COLLATE is not", "lower"]),
         ("CREATE TABLE x (a INT PRIMARY KEY)", ["PRIMARY KEY, UNIQUE", "not checked"]),
         ("CREATE TABLE x (a INT, UNIQUE (a))", ["PRIMARY KEY, UNIQUE", "not checked"]),
+        ("CREATE TABLE x (a INT NOT NULL) AS SELECT NULL", ["NOT NULL is not checked", "IS NOT NULL"]),
         ("DELETE FROM t WHERE k IN (SELECT 'a')", ["DELETE is not", "CREATE OR REPLACE TABLE"]),
         ("UPDATE t SET v = 0 WHERE false", ["UPDATE is not", "CREATE OR REPLACE TABLE"]),
         (
@@ -62,6 +63,14 @@ fn what_would_have_no_effect_is_refused_with_its_place() {
         ("SELECT k SIMILAR TO 'a%' FROM t", ["SIMILAR TO is not", "LIKE"]),
         ("SELECT count(DISTINCT *) FROM t", ["DISTINCT is not possible here", "SELECT DISTINCT"]),
         ("SELECT corr(DISTINCT v, v) FROM t", ["DISTINCT is not possible here", "SELECT DISTINCT"]),
+        ("SELECT upper(k) FILTER (WHERE v > 1) FROM t", ["FILTER is of aggregates", "CASE WHEN"]),
+        ("SELECT abs(v) OVER (ORDER BY v) FROM t", ["OVER is of aggregates", "leave it out"]),
+        ("SELECT sum(abs(DISTINCT v)) FROM t", ["DISTINCT is of aggregates", "leave it out"]),
+        ("SELECT COALESCE(v, 1) IGNORE NULLS FROM t", ["NULLS is of aggregates", "IGNORE NULLS"]),
+        (
+            "COPY (SELECT concat(k ORDER BY v) FROM t) TO 'o.csv'",
+            ["ORDER BY is of aggregates", "leave it out"],
+        ),
         ("SELECT * ILIKE 'k' FROM t", ["ILIKE of columns is not", "EXCLUDE"]),
         (
             "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5 LIMIT 3) SELECT * FROM r",
