@@ -33,11 +33,11 @@ pub(super) struct SplitArgs {
     /// Folder of the parts, or its URL
     #[arg(value_name = "OUT")]
     out: PathBuf,
-    /// Share of the rows of the test part
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    /// Share of the rows of the test part, such as 0.2 or 20%
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share)]
     test: f64,
     /// Share of the rows of a validation part [default: there is none]
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, hide_default_value = true)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, hide_default_value = true, value_parser = share)]
     validation: f64,
     /// Column, such as the label, of whose every value each part gets its share
     #[arg(long, value_name = "COLUMN")]
@@ -131,4 +131,11 @@ fn table(found: &Split) -> String {
         0 => text,
         more => format!("{text}… and {more} more (--json)\n"),
     }
+}
+
+/// Reads a share, or a percentage.
+fn share(text: &str) -> std::result::Result<f64, String> {
+    let (number, divisor) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 100.0));
+    let share = number.parse::<f64>().map(|number| number / divisor);
+    share.map_err(|_| "expected a share such as 0.2, or 20%".to_owned())
 }

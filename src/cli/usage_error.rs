@@ -110,6 +110,9 @@ fn surplus_tip(typed: &[String], value: &str) -> String {
     let before = |steps: usize| at.and_then(|at| typed.get(at.checked_sub(steps)?));
     match before(2).zip(before(1)) {
         Some((option, first)) if option == "--set" => format!("write --set {first}={value}"),
+        _ if value.contains('=') && typed.iter().any(|arg| arg == "run" || arg == "validate") => {
+            format!("write --set {value}")
+        }
         Some((option, first))
             if option.starts_with("--") && !option.contains('=') && !first.starts_with('-') =>
         {
@@ -159,6 +162,7 @@ mod tests {
             tip(&["annotate", "a", "b", "--columns", "i1", "i2"], "i2").ends_with("it is --columns i1,i2")
         );
         assert_eq!(tip(&["run", "p.toml", "--set", "ds", "1"], "1"), "write --set ds=1");
+        assert_eq!(tip(&["run", "p.toml", "ds=1"], "ds=1"), "write --set ds=1");
         assert!(tip(&["annotate", "a", "b", "c"], "c").starts_with("quote a glob"));
         assert!(tip(&["annotate", "--x1=a", "b", "c"], "c").starts_with("quote a glob"));
     }

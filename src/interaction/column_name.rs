@@ -84,6 +84,8 @@ impl FromStr for ColumnName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // In a list, behind a comma.
+        let text = text.trim();
         let set = |prefix: &str| {
             let rest = text.strip_prefix(prefix)?;
             let set: Subset = rest.strip_prefix('_').unwrap_or(rest).parse().ok()?;
@@ -130,6 +132,7 @@ mod tests {
         for (text, modalities, name) in [
             ("i12", 2, "i12"),
             ("i_12", 2, "i12"),
+            (" i12", 2, "i12"),
             ("i12", 3, "i_12"),
             ("h_23", 3, "h_23"),
             ("a_1_23", 3, "a_1_23"),
