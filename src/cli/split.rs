@@ -139,3 +139,16 @@ fn share(text: &str) -> std::result::Result<f64, String> {
     let share = number.parse::<f64>().map(|number| number / divisor);
     share.map_err(|_| "expected a share such as 0.2, or 20%".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn a_share_may_be_a_percentage() {
+        assert_eq!((share("0.2"), share("20%"), share("0.5%")), (Ok(0.2), Ok(0.2), Ok(0.005)));
+        for text in ["a fifth", "%", "1/5", ""] {
+            assert!(share(text).unwrap_err().contains("such as 0.2, or 20%"), "{text}");
+        }
+    }
+}
