@@ -127,7 +127,12 @@ fn can_start_with(threads: usize, stack_bytes: usize) -> Result<()> {
         let closed = gate.write();
         let start = |_| {
             let builder = Builder::new().stack_size(stack_bytes);
-            builder.spawn_scoped(scope, || drop(gate.read())).map_err(Error::NoThread)
+            let wait = || {
+                // The allocator reserves its memory for a thread at the first allocation, as the runtime's will.
+                std::hint::black_box(Box::new(0_u8));
+                drop(gate.read());
+            };
+            builder.spawn_scoped(scope, wait).map_err(Error::NoThread)
         };
         let started: Result<Vec<_>> = (0..threads).map(start).collect();
         drop(closed);

@@ -7,6 +7,7 @@ import sys
 
 import duckdb
 
+from lsmi_etl import Bundle
 from lsmi_etl.duckdb import annotate, register
 
 source, target, bundle = sys.argv[1:]
@@ -14,4 +15,7 @@ annotate(duckdb.read_parquet(source), bundle, columns=["i1", "i2", "i12"]).write
 
 connection = duckdb.connect()
 register(connection, bundle)
-connection.sql(f"SELECT y, lsmi(x1, x2, y).s AS s FROM '{source}' ORDER BY s DESC LIMIT 3").show()
+manifest = Bundle.open(bundle).manifest
+label, *columns = (f'"{of.column}"' for of in (manifest.label, *manifest.modalities))
+s = f"lsmi({', '.join([*columns, label])}).s AS s"
+connection.sql(f"SELECT {label}, {s} FROM '{source}' ORDER BY s DESC LIMIT 3").show()

@@ -93,15 +93,15 @@ impl BadFiles {
 
     /// Enforces `--on-bad-file` at the end of a run of this many files. A run that could annotate
     /// none of its files fails in any case, since the cause is then rather a wrong column or key,
-    /// unless `may_be_all` says that it had only a share of them.
+    /// unless `may_be_all` says that it had only a share of them. `others` says what became of the others.
     ///
     /// # Errors
     /// [`Error::BadData`] of the first bad file, with the number of all.
-    pub fn check(&self, of: usize, on_bad_file: OnBadFile, may_be_all: bool) -> Result<()> {
+    pub fn check(&self, of: usize, on_bad_file: OnBadFile, may_be_all: bool, others: &str) -> Result<()> {
         let Some(first) = self.0.first() else { return Ok(()) };
         let bad = self.len();
         let verb = if bad == 1 { "is" } else { "are" };
-        let others = if bad < of { ", the others are done" } else { "" };
+        let others = if bad < of { format!(", the others are {others}") } else { String::new() };
         if on_bad_file == OnBadFile::Skip && (bad < of || may_be_all) {
             tracing::warn!("{bad} of {of} files {verb} bad and left out{others}");
             return Ok(());
@@ -146,21 +146,21 @@ mod tests {
     #[test]
     fn the_end_says_how_many_and_the_first() {
         let bad = two();
-        let error = bad.check(5, OnBadFile::Fail, false).unwrap_err();
+        let error = bad.check(5, OnBadFile::Fail, false, "done").unwrap_err();
         assert_eq!(error.exit_code(), 65);
         let expected =
             "in/a.parquet, row group 3, column \"x1\": is empty (2 of 5 files are bad, the others are done)";
         assert_eq!(error.to_string(), expected);
-        let all = bad.check(2, OnBadFile::Fail, true).unwrap_err().to_string();
+        let all = bad.check(2, OnBadFile::Fail, true, "done").unwrap_err().to_string();
         assert!(all.ends_with("is empty (2 of 2 files are bad)"), "{all}");
     }
 
     #[test]
     fn what_may_be_skipped() {
-        assert!(two().check(3, OnBadFile::Skip, false).is_ok());
-        assert_eq!(two().check(2, OnBadFile::Skip, false).unwrap_err().exit_code(), 65);
-        assert!(two().check(2, OnBadFile::Skip, true).is_ok());
-        assert!(BadFiles::default().check(0, OnBadFile::Fail, false).is_ok());
+        assert!(two().check(3, OnBadFile::Skip, false, "done").is_ok());
+        assert_eq!(two().check(2, OnBadFile::Skip, false, "done").unwrap_err().exit_code(), 65);
+        assert!(two().check(2, OnBadFile::Skip, true, "done").is_ok());
+        assert!(BadFiles::default().check(0, OnBadFile::Fail, false, "done").is_ok());
     }
 
     #[test]

@@ -42,14 +42,13 @@ impl Bundle {
     /// As [`Self::open`]; messages name the bundle by `place`.
     pub(super) fn open_as(dir: &Path, place: &Path) -> Result<Self> {
         let (dir, bundle) = (dir.to_owned(), place.to_owned());
-        Self::read(place, move |file| {
-            match read_regular(&dir.join(file), most_bytes(file)) {
+        Self::read(place, move |file| match read_regular(&dir.join(file), most_bytes(file)) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => Err(Error::Bundle {
                 bundle: bundle.clone(),
                 file: file.to_owned(),
                 field: None,
-                what: "is a file, and a bundle is a folder, such as `lsmi-etl fit` writes; name that with --bundle"
+                what: "is a file, and a bundle is a folder, such as `lsmi-etl fit` writes; name that"
                     .to_owned(),
             }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -62,7 +61,6 @@ impl Bundle {
                 field: None,
                 what: format!("cannot be read: {e}"),
             }),
-        }
         })
     }
 

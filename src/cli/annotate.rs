@@ -121,7 +121,7 @@ pub(super) fn run(args: &AnnotateArgs, telemetry: &Telemetry, stop: &AtomicBool)
 /// # Errors
 /// As for [`BadFiles::check`].
 pub(super) fn check_planned(plan: &Plan, settings: &AnnotateSettings) -> Result<()> {
-    check_bad_files(&plan.bad_files, plan.files as usize, settings)
+    check_bad_files(&plan.bad_files, plan.files as usize, settings, "in order")
 }
 
 /// The exit code of a successful run.

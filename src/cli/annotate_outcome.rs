@@ -45,7 +45,7 @@ impl Outcome {
     pub(super) fn check_bad_files(&self, settings: &AnnotateSettings) -> Result<()> {
         match self {
             Self::One(_) => Ok(()),
-            Self::Many(totals) => check_bad_files(&totals.bad_files, totals.files, settings),
+            Self::Many(totals) => check_bad_files(&totals.bad_files, totals.files, settings, "done"),
         }
     }
 
@@ -74,10 +74,15 @@ impl Outcome {
     }
 }
 
-/// Enforces `--on-bad-file`.
+/// Enforces `--on-bad-file`; `others` says what became of the other files.
 ///
 /// # Errors
 /// As for [`BadFiles::check`].
-pub(super) fn check_bad_files(bad: &BadFiles, of: usize, settings: &AnnotateSettings) -> Result<()> {
-    bad.check(of, settings.on_bad_file, settings.files_per_job.is_some())
+pub(super) fn check_bad_files(
+    bad: &BadFiles,
+    of: usize,
+    settings: &AnnotateSettings,
+    others: &str,
+) -> Result<()> {
+    bad.check(of, settings.on_bad_file, settings.files_per_job.is_some(), others)
 }

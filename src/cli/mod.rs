@@ -37,6 +37,7 @@ mod shell;
 mod signals;
 mod split;
 mod sql;
+mod standard_streams;
 mod synth;
 mod usage_error;
 mod version;
@@ -186,6 +187,7 @@ fn parse_and_run() -> ExitCode {
     }
     let done = begun.and_then(|telemetry| {
         let run = |telemetry: &_| panics::as_errors(|| run(cli.command, typed, telemetry));
+        standard_streams::check(&self::command(), &all)?;
         telemetry.around(command, run)
     });
     done.unwrap_or_else(|e| {

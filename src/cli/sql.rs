@@ -293,6 +293,13 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
 
 fn statements(args: &SqlArgs) -> Result<String> {
     match (&args.query, &args.file) {
+        (Some(query), _) if !query.contains(char::is_whitespace) && Path::new(query).is_file() => {
+            let name = shown(Path::new(query));
+            Err(Error::Usage(match Path::new(query).extension() {
+                Some(ending) if ending == "sql" => format!("{name} is a file; -f {name} runs its statements"),
+                _ => format!("{name} is a file; a query of it is SELECT * FROM '{name}'"),
+            }))
+        }
         (Some(query), _) => Ok(query.clone()),
         (None, Some(file)) if file != Path::new("-") => {
             read_text(file).map_err(|source| no_input(file, source))

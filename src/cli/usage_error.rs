@@ -107,20 +107,33 @@ fn variable_of(error: &clap::Error, typed: &[String]) -> Option<Variable> {
 /// What is probably meant by an argument that is one too many.
 fn surplus_tip(typed: &[String], value: &str) -> String {
     let at = typed.iter().rposition(|arg| arg == value);
-    let before = |steps: usize| at.and_then(|at| typed.get(at.checked_sub(steps)?));
+    let before = |steps: usize| at.and_then(|at| typed.get(at.checked_sub(steps)?)).map(String::as_str);
+    let is_typed = |words: &[&str]| typed.iter().any(|arg| words.contains(&arg.as_str()));
+    let is_assignment = value.contains('=') && is_typed(&["run", "validate"]);
     match before(2).zip(before(1)) {
-        Some((option, first)) if option == "--set" => format!("write --set {first}={value}"),
-        _ if value.contains('=') && typed.iter().any(|arg| arg == "run" || arg == "validate") => {
-            format!("write --set {value}")
+        Some(("--set", name)) if !name.contains('=') => {
+            // NAME = VALUE, with blanks somewhere.
+            let next = at.and_then(|at| typed.get(at + 1)).map_or("VALUE", String::as_str);
+            let value = if value == "=" { next } else { value.trim_start_matches('=') };
+            format!("write --set {name}={value}")
         }
-        Some((option, first))
-            if option.starts_with("--") && !option.contains('=') && !first.starts_with('-') =>
-        {
-            format!("{option} takes one value; of several names it is {option} {first},{value}")
+        _ if is_assignment => format!("write --set {value}"),
+        Some((option, first)) if is_list(option) && !first.starts_with('-') => {
+            format!("of several values it is {option} {first},{value}")
         }
+        _ if value.ends_with(".onnx") && is_typed(&["export"]) => format!("write -o {value}"),
         _ => "quote a glob, a query or a name with spaces, which the shell makes several arguments of"
             .to_owned(),
     }
+}
+
+/// Whether an option takes several values, with commas between them.
+fn is_list(option: &str) -> bool {
+    fn has(command: &clap::Command, long: &str) -> bool {
+        let is_it = |arg: &clap::Arg| arg.get_long() == Some(long) && arg.get_value_delimiter().is_some();
+        command.get_arguments().any(is_it) || command.get_subcommands().any(|command| has(command, long))
+    }
+    option.strip_prefix("--").is_some_and(|long| has(&super::command(), long))
 }
 
 /// Whether there are more arguments than the command takes, none of which looks like a flag.
@@ -161,6 +174,18 @@ mod tests {
         assert!(
             tip(&["annotate", "a", "b", "--columns", "i1", "i2"], "i2").ends_with("it is --columns i1,i2")
         );
+        for surplus in
+            [&["split", "d", "p", "--by", "label", "id"], &["annotate", "a", "b", "--bundle", "m", "id"]]
+        {
+            assert!(tip(surplus, "id").starts_with("quote a glob"));
+        }
+        assert_eq!(tip(&["bundle", "export", "m", "e.onnx"], "e.onnx"), "write -o e.onnx");
+        for spaced in
+            [&["run", "p.toml", "--set", "ds", "=", "1"][..], &["run", "p.toml", "--set", "ds", "=1"]]
+        {
+            assert_eq!(tip(spaced, spaced[4]), "write --set ds=1");
+        }
+        assert_eq!(tip(&["run", "p.toml", "--set", "a=1", "b=2"], "b=2"), "write --set b=2");
         assert_eq!(tip(&["run", "p.toml", "--set", "ds", "1"], "1"), "write --set ds=1");
         assert_eq!(tip(&["run", "p.toml", "ds=1"], "ds=1"), "write --set ds=1");
         assert!(tip(&["annotate", "a", "b", "c"], "c").starts_with("quote a glob"));

@@ -127,7 +127,11 @@ impl ReportSettings {
             ReportFormat::Html => (FileEnding::Html, "the report is a page"),
             ReportFormat::Json => (FileEnding::Json, "the report is JSON (--format json)"),
         };
-        let advice = "name it .html, or .json for the numbers";
+        let advice = match self.format {
+            None => "name it .html, or .json for the numbers",
+            Some(ReportFormat::Html) => "name it .html, or leave the format out",
+            Some(ReportFormat::Json) => "name it .json, or leave the format out",
+        };
         self.output.as_deref().map_or(Ok(()), |output| FileEnding::check(output, Some(format), what, advice))
     }
 

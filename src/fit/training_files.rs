@@ -107,6 +107,10 @@ impl<'a> TrainingFiles<'a> {
             if interrupted() {
                 return Err(Error::Interrupted);
             }
+            // A part without rows, as Spark writes them.
+            if input.rows() == 0 {
+                return Ok(());
+            }
             for (column, dim) in embeddings {
                 let found = samples::dimension_of(input, column)?;
                 if found != *dim {

@@ -105,8 +105,8 @@ impl FromStr for ColumnName {
             .or_else(|| set("p_y").map(Kind::Posterior))
             .or_else(|| text.strip_prefix("a_")?.parse().ok().map(Kind::Atom));
         kind.map(|kind| Self { text: text.to_owned(), kind }).ok_or_else(|| {
-            "expected one of i1, i2, i12, h1, h2, prior_y, p_y1, p_y2, p_y12, top_class, p_top, fold; of more than two \
-             modalities of i_1, i_123, h_23 …, a_1_23 …, atoms, prior_y, p_y_1 …, top_class, p_top, fold"
+            "expected one of i1, i2, i12, h1, h2, prior_y, p_y1, p_y2, p_y12, top_class, p_top, fold, and for more than \
+             two modalities of i_1, i_123, h_23 …, a_1_23 …, atoms, prior_y, p_y_1 …, top_class, p_top, fold"
                 .to_owned()
         })
     }

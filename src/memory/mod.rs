@@ -56,13 +56,13 @@ impl FromStr for MemoryLimit {
             return Ok(Self(size.0));
         }
         let least = Self::LEAST;
-        let bytes = if size.0 == 1 { "byte" } else { "bytes" };
+        let bytes = if size.0 == 1 { "byte is" } else { "bytes are" };
         let meant = match text.trim().parse::<f64>() {
             Ok(number) if number < 100.0 => format!("; did you mean {}GB?", text.trim()),
             Ok(_) => format!("; did you mean {}MB?", text.trim()),
             Err(_) => String::new(),
         };
-        Err(format!("{} {bytes} are less than the least limit, {least}{meant}", size.0))
+        Err(format!("{} {bytes} less than the least limit, {least}{meant}", size.0))
     }
 }
 

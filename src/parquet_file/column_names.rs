@@ -75,18 +75,26 @@ pub(crate) fn check_new_fields(schema: &Schema, place: &Place, new_fields: &[Fie
     Ok(())
 }
 
-/// The name of another case, else the most similar (Jaro-Winkler), above a threshold. Case counts half.
+/// Similarity (Jaro-Winkler) from which on a name may be another.
+const SIMILAR: f64 = 0.8;
+/// The similarity of a name of which few letters are added, left out, replaced or swapped.
+const FEW_LETTERS: f64 = 0.9;
+
+/// The name of another case, else the most similar, if one is similar enough. Case counts half.
 pub(crate) fn most_similar<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     if let Some(of_other_case) = names.iter().find(|other| other.to_lowercase() == name.to_lowercase()) {
         return Some(of_other_case);
     }
+    let letters = name.chars().count();
     let similarity = |other: &str| {
+        let (lower, other_lower) = (name.to_lowercase(), other.to_lowercase());
         let same_case = strsim::jaro_winkler(name, other);
-        let any_case = strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
-        f64::midpoint(same_case, any_case)
+        let similarity = f64::midpoint(same_case, strsim::jaro_winkler(&lower, &other_lower));
+        let has_few = letters > 2 && strsim::osa_distance(&lower, &other_lower) <= (letters / 3).clamp(1, 3);
+        if has_few { similarity.max(FEW_LETTERS) } else { similarity }
     };
     let best = names.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
-    (similarity(best) > 0.7).then_some(best)
+    (similarity(best) > SIMILAR).then_some(best)
 }
 
 /// The name of a top-level column; of a column that is nested with others, its path.
@@ -125,6 +133,20 @@ mod tests {
         assert!(columns.find("id").unwrap_err().contains("several"));
         let none = ColumnNames(&Schema::empty()).find("x1").unwrap_err();
         assert_eq!(none, "there is no such column; there are no columns at all");
+    }
+
+    #[test]
+    fn short_names_are_near_by_their_letters() {
+        let names = ["id", "top", "bottom", "label"];
+        for (name, near) in [
+            ("tpo", Some("top")),
+            ("botom", Some("bottom")),
+            ("lable", Some("label")),
+            ("nope", None),
+            ("middle", None),
+        ] {
+            assert_eq!(most_similar(name, &names), near, "{name}");
+        }
     }
 
     #[test]

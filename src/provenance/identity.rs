@@ -89,8 +89,11 @@ impl Identity {
 
     /// The parts in which another identity differs, for a message.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let is_of_same_columns = self.input.x == other.input.x && self.input.label == other.input.label;
+        let file = |it: &Self| (it.input.rows, it.input.bytes, it.input.footer_sha256.clone());
         [
-            ("input", self.input == other.input && self.input_version == other.input_version),
+            ("input", file(self) == file(other) && self.input_version == other.input_version),
+            ("choice of embeddings or label", is_of_same_columns),
             ("bundle", self.bundle_sha256 == other.bundle_sha256),
             ("choice of columns", self.columns == other.columns && self.others() == other.others()),
             ("--on-missing-modality", self.on_missing_modality == other.on_missing_modality),
@@ -240,6 +243,9 @@ pub(crate) mod tests {
         let version = crate::storage::SourceFile::open(file.path()).unwrap().version().clone();
         other = Identity { input_version: Some(version), ..identity("a", 2) };
         assert_eq!(mine.differences(&other), ["input"]);
+        let mut relabelled = identity("a", 2);
+        relabelled.input.label = "z".to_owned();
+        assert_eq!(mine.differences(&relabelled), ["choice of embeddings or label"]);
         assert!(mine.is_same_work(&other) && !mine.is_same_work(&identity("b", 2)));
     }
 

@@ -37,7 +37,7 @@ impl ClassCounter {
             LabelValue::Boolean(value) => self.booleans[usize::from(value)] += 1,
             LabelValue::Integer(value) => *self.integers.entry(value).or_default() += 1,
             LabelValue::Huge | LabelValue::Fraction | LabelValue::Bytes => {
-                refused = refused.take().or_else(|| Some(unfit(labels, row, value, at)));
+                refused = refused.take().or_else(|| Some(unfit(labels, row, value, at, true)));
             }
             LabelValue::String(value) => match self.strings.get_mut(value) {
                 Some(rows) => *rows += 1,

@@ -11,7 +11,7 @@ use crate::error::{Error, Place, Result};
 
 use super::classes::class_examples;
 use super::fate::Fate;
-use super::label_type::{LabelPlace, LabelType};
+use super::label_type::{LabelPlace, LabelType, cast_of};
 use super::label_values::{LabelValue, for_each_value, unfit};
 
 /// Class numbers by value. A fast hash, since it is looked up for every row, and safe, since
@@ -84,22 +84,50 @@ impl LabelIndex {
     /// # Errors
     /// [`Error::BadData`].
     pub fn check(&self, data_type: &DataType, at: &LabelPlace) -> Result<()> {
-        let found = LabelType::require(data_type, at)?;
+        let found = self.require(data_type, at)?;
         if found == self.kind {
             return Ok(());
         }
-        let is_floating = data_type.is_floating();
-        let holds = if is_floating { "floating-point numbers" } else { found.plural() };
-        let cast = match self.kind {
+        let is_cast = match (found, self.kind) {
             // The text of such a number has a fraction, which no class has.
-            LabelType::String if is_floating => String::new(),
-            kind => format!(", or cast it: {}", at.cast(kind.cast())),
+            (_, LabelType::String) => !data_type.is_floating(),
+            // True would be 1, which may be any class.
+            (LabelType::Boolean, _) => self.integers.keys().all(|class| matches!(class, 0 | 1)),
+            _ => true,
         };
+        Err(self.of_other_type(found, data_type, is_cast, at))
+    }
+
+    /// The type of a column's labels.
+    ///
+    /// # Errors
+    /// [`Error::BadData`] where it is none, with a cast to the type of the classes, if there is one.
+    fn require(&self, data_type: &DataType, at: &LabelPlace) -> Result<LabelType> {
+        let is_of_classes = |cast| cast == self.kind.cast() || self.kind == LabelType::String;
+        match LabelType::of(data_type) {
+            Some(found) => Ok(found),
+            None if cast_of(data_type).is_some_and(is_of_classes) => LabelType::require(data_type, at),
+            None => {
+                let what = format!(
+                    "has type {data_type}, which is no label, and the bundle's classes are {}; choose the column it \
+                     was fitted on",
+                    self.kind.plural()
+                );
+                Err(Error::bad_data(at.place().clone(), what))
+            }
+        }
+    }
+
+    fn of_other_type(&self, found: LabelType, data_type: &DataType, is_cast: bool, at: &LabelPlace) -> Error {
+        let holds = if data_type.is_floating() { "floating-point numbers" } else { found.plural() };
+        let cast =
+            if is_cast { format!(", or cast it: {}", at.cast(self.kind.cast())) } else { String::new() };
         let what = format!(
-            "holds {holds}, the bundle's classes are {}; choose the column it was fitted on{cast}",
+            "holds {holds}, the bundle's classes are {} ({}); choose the column it was fitted on{cast}",
             self.kind.plural(),
+            self.examples
         );
-        Err(Error::bad_data(at.place().clone(), what))
+        Error::bad_data(at.place().clone(), what)
     }
 
     /// As [`Self::check`], but takes strings for integers and integers for strings, where a class can be
@@ -108,7 +136,7 @@ impl LabelIndex {
     /// # Errors
     /// [`Error::BadData`].
     pub(super) fn check_readable(&self, data_type: &DataType, at: &LabelPlace) -> Result<()> {
-        let found = LabelType::require(data_type, at)?;
+        let found = self.require(data_type, at)?;
         let is_number = match (found, self.kind) {
             (LabelType::String, LabelType::Integer) => true,
             (LabelType::Integer, LabelType::String) => !self.integers.is_empty(),
@@ -123,15 +151,18 @@ impl LabelIndex {
     /// # Errors
     /// [`Error::BadData`].
     pub(super) fn check_known(&self, labels: &ArrayRef, at: &LabelPlace) -> Result<()> {
-        if LabelType::of(labels.data_type()) == Some(self.kind) {
+        let data_type = labels.data_type();
+        let found = self.require(data_type, at)?;
+        if found == self.kind {
             return Ok(());
         }
         let (_, invalid) = self.encode(labels, at)?;
         let unknown = invalid.iter().filter(|(_, fate)| *fate == Fate::UnknownLabel).count();
         if unknown > 0 && invalid.len() == labels.len() {
-            return self.check(labels.data_type(), at);
+            // No cast makes a class of what is written otherwise.
+            return Err(self.of_other_type(found, data_type, false, at));
         }
-        self.log_type(labels.data_type(), at.place());
+        self.log_type(data_type, at.place());
         Ok(())
     }
 
@@ -176,7 +207,9 @@ impl LabelIndex {
                 LabelValue::String(value) => self.strings.get(value).copied(),
                 LabelValue::Null | LabelValue::Huge => None,
                 LabelValue::Fraction | LabelValue::Bytes => {
-                    refused = refused.take().or_else(|| Some(unfit(labels, row, value, at)));
+                    refused = refused
+                        .take()
+                        .or_else(|| Some(unfit(labels, row, value, at, self.kind == LabelType::String)));
                     None
                 }
             };
@@ -255,6 +288,12 @@ mod tests {
             let labels: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 1.0, value, 0.25]));
             let error = index.encode(&labels, &at()).unwrap_err().to_string();
             assert!(error.starts_with("f, column \"y\": row 102 holds "), "{error}");
+            assert!(
+                error.contains(text) && error.ends_with("no class number; choose another column"),
+                "{error}"
+            );
+            let words = LabelIndex::new(&[Class::String("a".to_owned())]).unwrap();
+            let error = words.encode(&labels, &at()).unwrap_err().to_string();
             assert!(error.contains(text) && error.contains("CAST(y AS VARCHAR)"), "{error}");
         }
         let index = LabelIndex::new(&[Class::String("é".to_owned())]).unwrap();
@@ -300,7 +339,8 @@ mod tests {
         assert!(index.check_readable(&DataType::Boolean, &at()).is_err());
         assert!(index.check_known(&texts, &at()).is_ok());
         let error = index.check_known(&texts.slice(2, 4), &at()).unwrap_err().to_string();
-        assert!(error.contains("holds strings, the bundle's classes are integers"), "{error}");
+        assert!(error.contains("holds strings, the bundle's classes are integers ("), "{error}");
+        assert!(error.ends_with("choose the column it was fitted on"), "{error}");
         let words = LabelIndex::new(&[Class::String("cat".to_owned())]).unwrap();
         assert!(words.check_readable(&DataType::Int8, &at()).is_err());
         assert!(words.check_known(&texts.slice(0, 2), &at()).is_ok());
@@ -314,6 +354,14 @@ mod tests {
         let strings = error(DataType::Utf8);
         assert!(strings.contains("holds strings, the bundle's classes are integers"), "{strings}");
         assert!(strings.contains("CAST(y AS BIGINT)"), "{strings}");
+        assert!(!error(DataType::Date32).contains("CAST("));
+        assert!(error(DataType::Decimal128(9, 2)).contains("CAST(y AS BIGINT)"));
+        assert!(
+            error(DataType::Boolean).contains("holds booleans") && error(DataType::Boolean).contains("CAST(")
+        );
+        let digits = LabelIndex::new(&[0, 1, 2].map(Class::Integer)).unwrap();
+        let error = digits.check(&DataType::Boolean, &at()).unwrap_err().to_string();
+        assert!(error.contains("holds booleans") && !error.contains("CAST("), "{error}");
         assert!(index.check(&DataType::Float64, &at()).is_ok());
         assert!(LabelIndex::new(&[]).is_err());
         assert!(LabelIndex::new(&[Class::Integer(1), Class::Boolean(true)]).is_err());

@@ -118,7 +118,7 @@ impl LabelCast {
 }
 
 /// The cast that makes a label of a type that is none, if there is one.
-fn cast_of(data_type: &DataType) -> Option<LabelCast> {
+pub(super) fn cast_of(data_type: &DataType) -> Option<LabelCast> {
     match data_type {
         DataType::Null | DataType::RunEndEncoded(..) => None,
         nested if nested.is_nested() => None,

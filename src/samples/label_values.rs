@@ -102,10 +102,19 @@ fn each_of<'a, T>(
     values.enumerate().for_each(|(row, found)| each(row, found.map_or(LabelValue::Null, &value)));
 }
 
-/// The error of a row whose value can be no label.
-pub(super) fn unfit(labels: &ArrayRef, row: usize, value: LabelValue<'_>, at: &LabelPlace) -> Error {
+/// The error of a row whose value can be no label; where `may_be_text`, with a cast that makes a text of it.
+pub(super) fn unfit(
+    labels: &ArrayRef,
+    row: usize,
+    value: LabelValue<'_>,
+    at: &LabelPlace,
+    may_be_text: bool,
+) -> Error {
     let text = array_value_to_string(labels, row).unwrap_or_else(|_| "a value".to_owned());
     let what = match value {
+        LabelValue::Fraction if !may_be_text => {
+            format!("holds {text}, which is no class number; choose another column")
+        }
         LabelValue::Fraction => format!(
             "holds {text}, which is no class number; choose another column, or make a class of every value: {}",
             at.cast(LabelCast::String)

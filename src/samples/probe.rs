@@ -1,6 +1,8 @@
 //! A probe of a file's schema and first rows: candidates for embedding and label columns, and
 //! the dimension of embeddings.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use arrow::array::{Array, AsArray};
@@ -188,8 +190,8 @@ fn is_label_name(name: &str) -> bool {
     LABEL_NAMES.contains(&name.to_lowercase().as_str())
 }
 
-/// The dimension of an embedding column: of its type, or of its first list that
-/// is neither null nor empty.
+/// The dimension of an embedding column: of its type, or the most frequent length of its first lists that
+/// are neither null nor empty, of which single ones may be bad rows.
 ///
 /// # Errors
 /// [`Error::BadData`] where the column is no embedding or holds no list.
@@ -205,7 +207,7 @@ pub fn dimension_of(input: &Input, name: &str) -> Result<usize> {
         let mut reader = ColumnReader::open(input, position, name, row_group, 0..rows, PROBE_ROWS)?;
         for start in (0..rows).step_by(PROBE_ROWS) {
             let lists = reader.read(PROBE_ROWS.min(rows - start))?;
-            if let Some(length) = lengths(&lists, kind)?.into_iter().flatten().find(|length| *length > 0) {
+            if let Some(length) = most_frequent(lengths(&lists, kind)?.into_iter().flatten()) {
                 return Ok(length);
             }
         }
@@ -215,6 +217,15 @@ pub fn dimension_of(input: &Input, name: &str) -> Result<usize> {
         _ => "holds no embedding in any row; choose another column",
     };
     Err(Error::bad_data(place, what))
+}
+
+/// The most frequent length above zero, of several the one that comes first.
+fn most_frequent(lengths: impl Iterator<Item = usize>) -> Option<usize> {
+    let mut lists: HashMap<usize, (usize, Reverse<usize>)> = HashMap::new();
+    for (place, length) in lengths.enumerate().filter(|(_, length)| *length > 0) {
+        lists.entry(length).or_insert((0_usize, Reverse(place))).0 += 1;
+    }
+    lists.into_iter().max_by_key(|(_, count)| *count).map(|(length, _)| length)
 }
 
 /// Fails where none of the file's first lists has the models' dimension: the column is then

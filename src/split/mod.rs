@@ -22,7 +22,7 @@ use crate::output::BatchSource;
 use crate::parquet_file::Input;
 use crate::printable::counted;
 use crate::samples::{ValueReader, value_hash, values_as_bytes};
-use crate::storage::{OpenedVersions, find_files_of, is_stdio, partition_values};
+use crate::storage::{DataFiles, DataNames, OpenedVersions, find_files_of, is_stdio, partition_values};
 
 use self::allotment::Allotment;
 use self::grouped::GroupCounts;
@@ -66,6 +66,10 @@ pub fn split(
         return Err(Error::Usage("a stream can be read once only; write it to a Parquet file first".into()));
     }
     let files = find_files_of(inputs)?;
+    for input in inputs {
+        let found = DataFiles::find(input, DataNames::PARQUET)?;
+        options.parts().try_for_each(|part| found.check_outside(&part.file(folder)))?;
+    }
     let [first, ..] = &files[..] else { return Err(Error::Internal("no file to split".into())) };
     let versions = OpenedVersions::default();
     let open = |file: &PathBuf| {

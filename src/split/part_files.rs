@@ -11,7 +11,7 @@ use crate::output::{BatchSource, NewColumns, RowWriter};
 use crate::parquet_file::Input;
 use crate::printable::{shown, without_secrets};
 use crate::samples;
-use crate::storage::{FileEnding, NewFolders, Staged, exists};
+use crate::storage::{FileEnding, NewFolders, Staged, exists, remove};
 
 use super::options::SplitOptions;
 use super::origin::is_of;
@@ -24,6 +24,8 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 /// The files of the parts, being written.
 pub(super) struct PartFiles {
     files: Vec<PartFile>,
+    /// Whether they take the places of other parts.
+    overwrite: bool,
     /// Behind the files, which leave the folder first.
     _folders: NewFolders,
 }
@@ -69,7 +71,7 @@ impl PartFiles {
                 RowWriter::file(&rows, unchanged, staged, &dense, ROW_GROUP_BYTES, encryption.clone())?;
             Ok(PartFile { part, path, rows: 0, writer })
         });
-        Ok(Self { files: files.collect::<Result<_>>()?, _folders: folders })
+        Ok(Self { files: files.collect::<Result<_>>()?, overwrite, _folders: folders })
     }
 
     /// Writes each row of a batch to its part.
@@ -86,13 +88,16 @@ impl PartFiles {
         Ok(())
     }
 
-    /// Completes all files, then gives them their names.
+    /// Completes all files, then gives them their names. Parts of an earlier split are removed before the first has its name:
+    /// a run that ends in between leaves some of the new ones, and none beside an old one whose rows are in both.
     pub(super) fn finish(self, rows: u64) -> Result<Vec<PartSummary>> {
         let closed = self.files.into_iter().map(|file| {
             let PartFile { part, path, rows, writer } = file;
             Ok((part, path, rows, writer.close()?))
         });
         let closed = closed.collect::<Result<Vec<_>>>()?;
+        let replaced = closed.iter().skip(1).filter(|_| self.overwrite);
+        replaced.map(|(_, path, ..)| path).try_for_each(|path| remove(path))?;
         let published = closed.into_iter().map(|(part, path, of_part, file)| {
             Ok(PartSummary {
                 part: part.name().to_owned(),

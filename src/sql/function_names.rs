@@ -50,6 +50,12 @@ pub(super) fn missing_function(message: &str) -> Option<String> {
 pub(super) fn suggest_function(error: Error, names: &[String]) -> Error {
     let Error::Usage(message) = &error else { return error };
     let name = message.strip_prefix(NO_FUNCTION).filter(|name| !name.contains([';', ' ', '\n']));
+    // One that is known, but not without a window.
+    if let Some(known) = name.and_then(|name| names.iter().find(|known| known.eq_ignore_ascii_case(name))) {
+        return Error::Usage(format!(
+            "SQL: function {known} needs a window; write {known}(…) OVER (ORDER BY …)"
+        ));
+    }
     match name.and_then(|name| nearest(name, names)) {
         Some(near) => Error::Usage(format!("{message}; did you mean {near}?")),
         None => error,
@@ -131,6 +137,8 @@ mod tests {
         assert_eq!(of("averag"), "averag; did you mean avg?");
         assert_eq!(of("cuont"), "cuont; did you mean count?");
         assert_eq!(of("lsmi_rr"), "lsmi_rr; did you mean lsmi_r?");
+        let windowless = of("OVERLAY");
+        assert_eq!(windowless, "SQL: function overlay needs a window; write overlay(…) OVER (ORDER BY …)");
         assert_eq!((of("embed"), of("a; b")), ("embed".into(), "a; b".into()));
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn missing_column(error: &SchemaError) -> Option<String> {
     // A name with a dot was taken for one of a table.
     let dotted = field.relation.is_some().then(|| field.flat_name());
     let dotted = dotted.and_then(|name| bare.iter().copied().find(|bare| bare.eq_ignore_ascii_case(&name)));
-    let hint = match (dotted.and_then(written), annotated(&field.name)) {
+    let hint = match (dotted.and_then(written), annotated(&field.name, &bare)) {
         (Some(near), _) => meant(near),
         (None, Some(hint)) if !names.is_empty() => hint,
         _ => most_similar(&field.name, &bare).and_then(written).map(meant).unwrap_or_default(),
@@ -49,14 +49,20 @@ fn names(columns: &[Column]) -> Vec<String> {
     columns.iter().map(name).collect()
 }
 
-/// A hint at the command that adds the column, where it is one of `annotate`.
-fn annotated(name: &str) -> Option<String> {
+/// A hint at the command that adds the column, where it is one that `annotate` has for a table of such columns.
+fn annotated(name: &str, columns: &[&str]) -> Option<String> {
     let is_default =
         |modalities| Quantity::defaults(modalities).iter().any(|part| part.name(modalities) == name);
     if (2..=Lattice::MODALITIES).any(is_default) {
         return Some("`lsmi-etl annotate` adds it; ".to_owned());
     }
     let column: ColumnName = name.parse().ok()?;
+    // An annotated table tells how many modalities there are.
+    let modalities =
+        (1..=Lattice::MODALITIES).rev().find(|modality| columns.contains(&format!("u{modality}").as_str()));
+    if modalities.is_some_and(|modalities| column.resolve(modalities).is_err()) {
+        return None;
+    }
     let asked = if column.is_former_prior() { "prior_y" } else { name };
     Some(format!("`lsmi-etl annotate --columns {asked}` adds it; "))
 }

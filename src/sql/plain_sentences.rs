@@ -150,14 +150,16 @@ fn condition(message: &str) -> Option<String> {
 
 /// A column that is neither grouped by nor aggregated.
 fn ungrouped(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("olumn in SELECT must be in GROUP BY or an aggregate function")?;
+    let (clause, rest) =
+        message.split_once("olumn in ")?.1.split_once(" must be in GROUP BY or an aggregate function")?;
     let (_, rest) = rest.split_once("column \"")?;
     let (path, _) = rest.split_once("\" must appear")?;
     // Behind the name of its table, which may be a file's.
     let name = quoted_name(path.rsplit('.').next().unwrap_or(path));
+    let new = if clause == "HAVING" { "; a name of SELECT is another than a column's there" } else { "" };
     Some(format!(
         "column {name} is neither in GROUP BY nor within an aggregate; add it there, or take avg({name}) or \
-         first_value({name})"
+         first_value({name}){new}"
     ))
 }
 
@@ -262,5 +264,15 @@ mod tests {
             let message = failed(sql);
             assert!(message.starts_with(begins), "{message}");
         }
+    }
+
+    #[test]
+    fn a_name_of_select_is_no_column_in_having() {
+        let message = failed("SELECT name, avg(r) AS r FROM v GROUP BY name HAVING r > 2");
+        assert!(
+            message.starts_with("SQL: column r is neither in GROUP BY nor within an aggregate; "),
+            "{message}"
+        );
+        assert!(message.ends_with("a name of SELECT is another than a column's there"), "{message}");
     }
 }

@@ -48,8 +48,10 @@ fn with_columns(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
     let Some(call) = calls.first() else { return Ok(Transformed::no(plan)) };
     let input = match (&plan, &plan.inputs()[..]) {
-        // The scan itself takes the calls of this projection.
-        (LogicalPlan::Projection(_), [LogicalPlan::TableScan(_)]) => return Ok(Transformed::no(plan)),
+        // The scan itself takes the calls of this projection, where no other function's operator may come between.
+        (LogicalPlan::Projection(_), [LogicalPlan::TableScan(_)]) if !calls_others(&plan)? => {
+            return Ok(Transformed::no(plan));
+        }
         (_, [input]) => calls.iter().try_fold((*input).clone(), exposing)?,
         _ => return Err(not_of_one_file(call)),
     };
@@ -71,6 +73,12 @@ fn with_columns(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
     let columns = columns.into_iter().map(Expr::Column).collect();
     Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(columns, bound.into())?)))
+}
+
+/// Whether an operator calls further functions.
+fn calls_others(plan: &LogicalPlan) -> Result<bool> {
+    let is_other = |expr: &Expr| Ok(matches!(expr, Expr::ScalarFunction(_)) && column_of(expr).is_none());
+    plan.expressions().iter().map(|expr| expr.exists(is_other)).try_fold(false, |any, it| Ok(any | it?))
 }
 
 /// A plan with the column of a call, from the scan of its only table.

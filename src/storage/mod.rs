@@ -33,7 +33,7 @@ mod store_client;
 mod store_url;
 mod upload;
 
-pub use self::object_store::{exists, list_objects, read_error, read_object, store_of};
+pub use self::object_store::{exists, list_objects, read_error, read_object, remove, store_of};
 pub(crate) use buffer_pool::BufferPool;
 pub use destinations::Destinations;
 pub use discover::{

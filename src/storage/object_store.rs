@@ -42,6 +42,22 @@ pub fn exists(path: &Path) -> Result<bool> {
     }
 }
 
+/// Removes a file, or an object of a store, if it exists.
+///
+/// # Errors
+/// [`Error::Io`]; of stores as for [`exists`].
+pub fn remove(path: &Path) -> Result<()> {
+    if is_url(path) {
+        return Location::open(path)?.remove();
+    }
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io(Place::file(path.display()), "removal", source))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The URLs of all objects below a prefix.
 ///
 /// # Errors
@@ -187,6 +203,17 @@ impl Location {
     /// As for [`Self::object`].
     pub(super) fn head(&self) -> Result<std::result::Result<ObjectMeta, StoreError>> {
         block_on(self.store.head(&self.object()?))
+    }
+
+    /// Removes the object, if it exists.
+    ///
+    /// # Errors
+    /// As for [`Self::writable_object`] and [`Self::write_error`].
+    fn remove(&self) -> Result<()> {
+        match block_on(self.store.delete(&self.writable_object()?))? {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.write_error(error)),
+        }
     }
 
     /// All objects below this prefix.

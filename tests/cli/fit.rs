@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::cast::as_primitive_array;
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{ArrayRef, ListArray, StringArray};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Float32Type, Int64Type};
 use arrow::ipc::writer::StreamWriter;
 
 use crate::harness::files::{embeddings, floats, read, replaced, vectors, write};
@@ -119,6 +119,27 @@ fn a_file_that_does_not_fit_the_others_is_named() {
     refused(&fit(&["--overwrite"]), 65, &["broken/a.parquet"]);
     assert_eq!(fit(&["--on-bad-file", "skip", "--overwrite"]).code, 0);
     refused(&run(lsmi().current_dir(dir.path()).args(["fit", "none/", "--overwrite"])), 66, &["none"]);
+}
+
+#[test]
+fn single_lists_of_another_length_and_files_without_rows_decide_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = read(&fitted().join("train.parquet")).slice(0, 300);
+    let mut x1 = vectors(&rows, "x1");
+    let dim = x1[0].as_ref().unwrap().len();
+    // Also of the first row.
+    x1.iter_mut().step_by(40).for_each(|row| *row = Some(vec![0.5; dim - 1]));
+    let lists = ListArray::from_iter_primitive::<Float32Type, _, _>(
+        x1.iter().map(|row| row.as_ref().map(|row| row.iter().copied().map(Some))),
+    );
+    fs::create_dir(dir.path().join("data")).unwrap();
+    write(&dir.path().join("data/a.parquet"), &rows.slice(0, 0));
+    write(&dir.path().join("data/b.parquet"), &replaced(&rows, "x1", Arc::new(lists)));
+    let inspected = must(lsmi().current_dir(dir.path()).args(["inspect", "data/b.parquet", "--json"]));
+    assert_eq!(last_json(&inspected)["fit"]["x"][0]["dim"], dim, "{}", inspected.stdout);
+    let ran = must(lsmi().current_dir(dir.path()).args(["fit", "data", "--json"]));
+    assert_eq!(last_json(&ran)["bad_rows"], 8, "{}", ran.stdout);
+    assert_eq!(last_json(&ran)["validation"]["trained_rows"], 292);
 }
 
 /// One folder a class, as datasets of images have it: the label is a column of no file.

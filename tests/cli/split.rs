@@ -173,6 +173,13 @@ fn parts_that_a_killed_run_has_left_are_completed_by_the_same_command() {
         assert!(bytes() == whole);
     }
     refused(&run(&[]), 73, &["train.parquet", "exists"]);
+    // Parts of another split are not left beside new ones.
+    assert_eq!(run(&["--overwrite", "--seed", "7"]).code, 0);
+    assert!(bytes() != whole);
+    fs::remove_file(part("test")).unwrap();
+    refused(&run(&[]), 73, &["train.parquet", "exists"]);
+    assert_eq!(run(&["--overwrite"]).code, 0);
+    assert!(bytes() == whole);
     // What is not a part of it is kept.
     fs::remove_file(part("test")).unwrap();
     fs::write(part("train"), "precious").unwrap();
@@ -190,7 +197,9 @@ fn what_can_not_be_split_is_named() {
     write(&dir.path().join("mixed/1.parquet"), &rows());
     write(&dir.path().join("mixed/2.parquet"), &rows().project(&[0, 2, 1, 3]).unwrap());
     write(&dir.path().join("none.parquet"), &rows().slice(0, 0));
-    let cases: [(&[&str], i32, &[&str]); 12] = [
+    let cases: [(&[&str], i32, &[&str]); 14] = [
+        (&["data", "data"], 64, &["data/train.parquet", "among the inputs"]),
+        (&["data/*.parquet", "data"], 64, &["data/train.parquet", "among the inputs"]),
         (&["none.parquet", "o"], 65, &["none.parquet: has no rows"]),
         (&["data", "new/o", "--by", "label", "--group", "label"], 64, &["--by label", "one part"]),
         (&["data", "out.parquet"], 64, &["out.parquet: it is the folder", "without an ending"]),

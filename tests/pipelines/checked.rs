@@ -229,6 +229,18 @@ fn what_a_report_compares_with_is_annotated() {
 }
 
 #[test]
+fn inputs_do_not_lie_among_the_annotated_files() {
+    for output in [".", "raw/.."] {
+        let pipeline = format!("input = 'raw'\noutput = '{output}'\n{STEP}");
+        wrong(
+            &pipeline,
+            78,
+            &["line 2, output: ", "the input ", "raw/in.parquet lies in it", "write elsewhere"],
+        );
+    }
+}
+
+#[test]
 fn files_of_no_input_are_named_and_steps_write_none_among_the_inputs() {
     let dir = project(&format!("{ENDS}{STEP}"));
     let dir = dir.path();

@@ -98,6 +98,18 @@ fn the_second_run_has_nothing_to_do_until_something_changes() {
         (&6000.into(), &1.into())
     );
     assert_eq!(summary["report"]["rows"], 6000);
+
+    // One less.
+    fs::remove_file(dir.join("raw/more.parquet")).unwrap();
+    fs::remove_file(dir.join("out/more.parquet")).unwrap();
+    let ran = run_in(dir, &["--json"]);
+    let summary = last_json(&ran);
+    assert_eq!(
+        (&summary["annotate"]["skipped_files"], &summary["nothing_to_do"]),
+        (&1.into(), &false.into())
+    );
+    assert_eq!((steps(&ran), &summary["report"]["rows"]), (all.to_vec(), &3000.into()));
+    assert_eq!(last_json(&run_in(dir, &["--json"]))["nothing_to_do"], true);
 }
 
 #[test]

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import unittest.mock
 import weakref
 
 import lsmi_etl
@@ -363,7 +364,13 @@ def whole_runs():
         for name, value in {"max_bad_rows": 0, "on_shift": "fail", "rejects": "r.parquet", "metrics": "m"}.items():
             with raises(errors.Usage, f"the option {name} ", "Annotator.stream"):
                 annotate(**{name: value})
+        for variable, value in {"MAX_BAD_ROWS": "5", "ON_SHIFT": "fail", "REJECTS": "r.parquet"}.items():
+            with unittest.mock.patch.dict(os.environ, {f"LSMI_ETL_{variable}": value}):
+                with raises(errors.Usage, f"the variable LSMI_ETL_{variable} ", "Annotator.stream"):
+                    annotate()
         annotate(on_shift="warn", rejects=None)
+    with Annotator(BUNDLE, rejects="r.parquet") as annotate, raises(errors.Usage, "rejects", "Annotator.stream"):
+        annotate(table)
     for name in ("rejects", "metrics"):
         with raises(errors.Usage, f"the option {name} ", "many tasks"):
             lsmi_etl.spark.annotator(BUNDLE, **{name: "m"})

@@ -13,8 +13,8 @@ use lsmi_etl::engine::{EngineChoice, EngineOptions};
 use lsmi_etl::sql::{Functions, ModelOptions, register};
 use parquet::arrow::ArrowWriter;
 
-use crate::harness::files::{batch, copy_folder, embeddings, floats, read, replaced, vectors};
-use crate::harness::{annotate, bundle, lsmi, must, query, rows};
+use crate::harness::files::{batch, copy_folder, embeddings, floats, read, replaced, vectors, write};
+use crate::harness::{annotate, bundle, last_json, lsmi, must, query, rows};
 
 const COLUMNS: [&str; 9] = ["r", "u1", "u2", "s", "i1", "i2", "i12", "h1", "h2"];
 
@@ -224,6 +224,20 @@ fn bad_rows_are_null_and_disturb_no_other() {
     let (context, _) = session(&rows, 1);
     let nulls = ask(&context, "SELECT count(*) FROM t WHERE lsmi(x1, x2, y) IS NULL");
     assert_eq!(nulls.column(0).as_primitive::<Int64Type>().value(0), 5);
+}
+
+#[test]
+fn places_of_rows_stand_beside_values_of_models() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("in.parquet"), &numbered(300));
+    let sql = "SELECT count(*) AS n, sum(at) AS places, avg(s) AS s FROM (SELECT file_row_index() AS at, id, \
+               lsmi_s(x1, x2, y) AS s, input_file_name() AS file FROM 'in.parquet') WHERE at = id AND file LIKE '%in.parquet'";
+    let ran = must(
+        lsmi().current_dir(dir.path()).args(["sql", "--format", "ndjson", "--bundle"]).arg(bundle()).arg(sql),
+    );
+    let row = last_json(&ran);
+    assert_eq!((&row["n"], &row["places"]), (&300.into(), &(299 * 150).into()));
+    assert!(row["s"].is_number(), "{row}");
 }
 
 #[test]

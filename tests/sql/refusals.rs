@@ -42,7 +42,7 @@ fn columns_that_do_not_fit_are_named_with_the_bundle() {
         ("lsmi(short, x2, y)", ["\"short\"", "dimension 3", "take 4"]),
         ("lsmi_r(x1, short, y)", ["\"short\"", "dimension 3", "take 4"]),
         ("lsmi_s(x1, words, y)", ["\"words\"", "which is no embedding", "FixedSizeList"]),
-        ("lsmi(x1, x2, days)", ["\"days\"", "which is no label", "CAST(days AS VARCHAR)"]),
+        ("lsmi(x1, x2, days)", ["\"days\"", "which is no label", "the bundle's classes are integers"]),
         ("lsmi(x1, x2, numbers)", ["argument y", "holds 0.5", "no class number"]),
         ("lsmi(x1, x2, words)", ["\"words\"", "holds strings", "classes are integers"]),
     ] {
@@ -66,6 +66,7 @@ fn calls_that_mean_nothing_say_how_to_write_them() {
     let dir = folder();
     for (call, words) in [
         ("lsmi(x1, x2)", ["three arguments or more", "lsmi(x1, x2, y)"]),
+        ("lsmi('x1', 'x2', 'y')", ["'x1' is a text", "in double ones: x1"]),
         ("lsmi_r(x1)", ["three arguments or more", "lsmi_r(x1, x2, y)"]),
         ("lsmi(x1, x2, y, words)", ["must be a literal", "lsmi(x1, x2, y, 'bundle')"]),
         (

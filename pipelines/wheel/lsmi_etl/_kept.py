@@ -17,7 +17,7 @@ __all__ = ["absolute", "kept_annotator", "refuse_options_of_a_run"]
 #: Annotators that a process keeps: those used last. Each has its models in memory.
 _COUNT = 8
 #: Options whose subject is all rows of a run together.
-_OF_A_RUN = ("max_bad_rows", "metrics", "rejects")
+_OF_A_RUN = ("max_bad_rows", "metrics", "rejects", "on_shift")
 
 _kept: OrderedDict[tuple[str, str], tuple[str | None, Annotator]] = OrderedDict()
 _lock = threading.Lock()
@@ -56,14 +56,22 @@ def kept_annotator(bundle: str | os.PathLike[str], options: dict[str, Any], sha2
 def refuse_options_of_a_run(options: Mapping[str, Any]) -> None:
     """Raises :class:`Usage` of options that a function of single batches cannot obey: it never learns that the run is
     over, and its process annotates the rows of other runs with the same models."""
-    given = [name for name in _OF_A_RUN if options.get(name) is not None and options[name] is not False]
-    if options.get("on_shift") == "fail":
-        given.append("on_shift")
-    if given:
+    variables = {name: f"LSMI_ETL_{name.upper()}" for name in _OF_A_RUN}
+    given = [f"the option {name}" for name in variables if _is_of_a_run(name, options.get(name))]
+    set_outside = [
+        f"the variable {variable}"
+        for name, variable in variables.items()
+        if options.get(name) is None and _is_of_a_run(name, os.environ.get(variable))
+    ]
+    if given or set_outside:
         raise Usage(
-            f"the option {given[0]} is of all rows together, and this engine annotates single batches; "
+            f"{(given + set_outside)[0]} is of all rows together, and this engine annotates single batches; "
             "give Annotator.stream a reader, annotate files, or count the nulls of r"
         )
+
+
+def _is_of_a_run(name: str, value: Any) -> bool:
+    return value == "fail" if name == "on_shift" else value not in (None, False, "")
 
 
 def absolute(bundle: str | os.PathLike[str]) -> str:

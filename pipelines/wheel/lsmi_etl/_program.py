@@ -54,6 +54,16 @@ def find_lsmi_etl_bin() -> str:
         if os.path.isfile(given):
             return given
         raise FileNotFoundError(f"LSMI_ETL_BIN is {given}, which is not a file; set it to the program, or unset it")
+    for path in _PATHS:
+        if os.path.isfile(path):
+            return path
+    looked = ", ".join(map(os.path.dirname, _PATHS))
+    name = os.path.basename(_PATHS[0])
+    raise FileNotFoundError(f"{name} is in none of {looked}; install the wheel again, or name the program with LSMI_ETL_BIN")
+
+
+def _paths() -> list[str]:
+    """Where the program of this package may be, best first."""
     name = "lsmi-etl" + (sysconfig.get_config_var("EXE") or "")
     user = sysconfig.get_preferred_scheme("user") if sys.version_info >= (3, 10) else f"{os.name}_user"
     package = os.path.dirname(os.path.realpath(__file__))
@@ -65,12 +75,11 @@ def find_lsmi_etl_bin() -> str:
         os.path.join(package, *[os.pardir] * 4, "bin"),
         os.path.join(package, os.pardir, "bin"),
     ]
-    for folder in folders:
-        path = os.path.join(folder, name)
-        if os.path.isfile(path):
-            return os.path.normpath(path)
-    looked = ", ".join(os.path.normpath(folder) for folder in folders)
-    raise FileNotFoundError(f"{name} is in none of {looked}; install the wheel again, or name the program with LSMI_ETL_BIN")
+    return [os.path.normpath(os.path.join(folder, name)) for folder in folders]
+
+
+#: Asked for once, by the thread that imports: before Python 3.12, sysconfig fails where several threads are the first to use it.
+_PATHS = _paths()
 
 
 def arguments(options: Mapping[str, Any]) -> list[str]:

@@ -89,8 +89,10 @@ class Annotator:
         """Annotates a record batch, a table, a reader, or anything with ``__arrow_c_stream__``: data frames of polars
         and pandas, relations of DuckDB and so on, which become a table.
 
-        Of a reader, each batch is answered before the next is read; :meth:`stream` is faster.
+        Of a reader, each batch is answered before the next is read; :meth:`stream` is faster. ``rejects`` is of a stream.
         """
+        if self._options.get("rejects") is not None:
+            raise Usage("rejects lists the rows of a stream, and not of single calls; give Annotator.stream the data")
         if isinstance(data, pa.RecordBatch):
             return self._batch(data)
         if isinstance(data, pa.RecordBatchReader):

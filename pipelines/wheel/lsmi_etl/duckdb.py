@@ -35,7 +35,8 @@ def annotate(
 ) -> DuckDBPyRelation:
     """The relation with r, u1, u2, s and ``columns`` added to every row.
 
-    Rows stream through the models when they are asked for, and again when they are asked for again. The result
+    Rows stream through the models when they are asked for, and again when they are asked for again
+    (with ``rejects`` once, or with ``overwrite=True``, since each time writes the file). The result
     belongs to ``connection``, or to a new one in memory; the relation's own is busy while its rows are read. Further
     options are those of :class:`lsmi_etl.Annotator`.
     """

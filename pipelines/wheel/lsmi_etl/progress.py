@@ -59,8 +59,11 @@ class TerminalDisplay:
         else:
             filled = round(share * BAR)
             bar = f"[{'#' * filled}{'.' * (BAR - filled)}] "
-            # Of a long line the end, where the numbers are.
-            text = bar[:width] + text[max(0, len(text) - width + len(bar)) :]
+            # Of a long line the end, where the numbers are, from a whole word on.
+            room = max(0, width - len(bar))
+            if len(text) > room:
+                text = text[len(text) - room - 1 :].partition(" ")[2]
+            text = bar[:width] + text
         self._write(f"\r\x1b[K{text}")
         self._is_drawn = True
 

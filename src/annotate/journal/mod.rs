@@ -177,8 +177,8 @@ impl Journal {
 
     fn of_other_work(&self, header: &Header, identity: &Identity) -> Error {
         Error::Config(format!(
-            "{} holds the results of an unfinished run with another {}; finish that one, or give --restart to \
-             discard them",
+            "{} holds the results of an unfinished run with another {}; give --restart to discard them, or run \
+             that one again, which goes on from there",
             self.path.display(),
             header.identity.differences(identity).join(", "),
         ))

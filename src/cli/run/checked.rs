@@ -63,9 +63,7 @@ pub(super) fn check(
     };
     if let Some(files) = files.filter(|_| has_many) {
         check_outside(config, files, &mut faults)?;
-        if config.annotate.files_per_job.is_none() {
-            warn_of_leftover_outputs(config, files);
-        }
+        check_output_folder(config, files, &mut faults)?;
     }
     // Without files, no step is taken.
     if !found.as_ref().is_ok_and(|files| files.as_ref().is_some_and(|files| files.pairs().is_empty())) {
@@ -98,15 +96,29 @@ fn check_outside(config: &Config, files: &Files, faults: &mut Faults) -> Result<
     Ok(())
 }
 
-/// Warns of files in the output's folder that are of no input, as one of a former name has left them: the steps read them,
-/// too.
-fn warn_of_leftover_outputs(config: &Config, files: &Files) {
+/// Tells inputs in the output's folder, which the steps would read as annotated, and warns of files there that are of no
+/// input, as one of a former name has left them. A share of the inputs has outputs of the others there.
+fn check_output_folder(config: &Config, files: &Files, faults: &mut Faults) -> Result<()> {
     if is_url(&config.output) || (config.queries.is_empty() && config.report.is_none()) {
-        return;
+        return Ok(());
     }
-    let ours: HashSet<_> = files.pairs().iter().map(|pair| PathIdentity::of(&pair.output)).collect();
+    let of = |path: fn(&FilePair) -> &Path| -> HashSet<_> {
+        files.pairs().iter().map(|pair| PathIdentity::of(path(pair))).collect()
+    };
+    let (inputs, outputs) = (of(|pair| &pair.input), of(|pair| &pair.output));
     let there = find_files(&config.output).unwrap_or_default();
-    let leftovers: Vec<_> = there.iter().filter(|file| !ours.contains(&PathIdentity::of(file))).collect();
+    if let Some(input) = there.iter().find(|file| inputs.contains(&PathIdentity::of(file))) {
+        let what = format!(
+            "{}: the input {} lies in it, and the steps would read it, too; write elsewhere",
+            config.output.display(),
+            shown(input)
+        );
+        return faults.add_at(config.place("output"), Error::Usage(what));
+    }
+    if config.annotate.files_per_job.is_some() {
+        return Ok(());
+    }
+    let leftovers: Vec<_> = there.iter().filter(|file| !outputs.contains(&PathIdentity::of(file))).collect();
     if let [first, ..] = &leftovers[..] {
         tracing::warn!(
             "{}: {} of no file of the input, such as {}; the steps read {}, too: remove what an earlier input has left",
@@ -120,6 +132,7 @@ fn warn_of_leftover_outputs(config: &Config, files: &Files) {
             if leftovers.len() == 1 { "it" } else { "them" },
         );
     }
+    Ok(())
 }
 
 /// Tells the columns that the settings name and the first input that can be read does not have; whether there are any.

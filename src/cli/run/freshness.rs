@@ -1,19 +1,30 @@
 //! Freshness of outputs by time, as in make: decides whether an output has to be made again.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::sql::data_files_of;
 use crate::storage::{is_url, may_be_newer};
 
 /// Whether a file exists and is newer than all its sources, which are files, folders or globs: newer
-/// than their last write, and than the rename or link that put them in their places. A source that is
-/// in an object store or can't be found counts as newer.
+/// than their last write, and than the rename or link that put them in their places. Of a folder also than its own
+/// last change, which may be the removal of a file, unless the output stands in it. A source that is in an object store
+/// or can't be found counts as newer.
 pub(super) fn is_fresh<'a>(output: &Path, mut sources: impl Iterator<Item = &'a Path>) -> bool {
     let is_older = |source: &Path| {
-        let found = data_files_of(source);
-        found.is_ok_and(|found| found.files.iter().all(|file| !may_be_newer(&file.path, output)))
+        let Ok(found) = data_files_of(source) else { return false };
+        let folders =
+            found.files.iter().flat_map(|file| folders_within(source, &file.path)).collect::<HashSet<_>>();
+        let mut others = folders.into_iter().filter(|folder| Some(*folder) != output.parent());
+        found.files.iter().all(|file| !may_be_newer(&file.path, output))
+            && others.all(|folder| !may_be_newer(folder, output))
     };
     sources.all(|source| !is_url(source) && is_older(source))
+}
+
+/// The folders that a file of a source lies in, from the source on.
+fn folders_within<'f>(source: &Path, file: &'f Path) -> impl Iterator<Item = &'f Path> {
+    file.ancestors().skip(1).take_while(move |above| above.starts_with(source))
 }
 
 #[cfg(test)]
@@ -40,6 +51,17 @@ mod tests {
         at("out/deep/b.parquet", 40);
         assert!(!fresh());
         fs::remove_dir_all(dir.path().join("out/deep")).unwrap();
+        let removed = |folder: &str, seconds: u64| {
+            let time = SystemTime::now() + Duration::from_secs(seconds);
+            fs::File::open(dir.path().join(folder)).unwrap().set_modified(time).unwrap();
+        };
+        assert!(fresh());
+        removed("out", 40);
+        assert!(!fresh());
+        assert!(is_fresh(&at("out/of-query.csv", 30), [dir.path().join("out").as_path()].into_iter()));
+        fs::remove_file(dir.path().join("out/of-query.csv")).unwrap();
+        removed("out", 0);
+        assert!(fresh());
         at("p.toml", 40);
         assert!(!fresh());
         assert!(!is_fresh(&dir.path().join("absent.html"), [one.as_path()].into_iter()));

@@ -235,6 +235,11 @@ fn columns_are_chosen_where_there_is_no_doubt() {
     let message = obvious_label(&input).unwrap_err().to_string();
     assert!(message.ends_with("--label from: y, Label"), "{message}");
     assert!(dimension_of(&input, "x").unwrap_err().to_string().contains("no embedding in any row"));
+
+    // Single lists of another length are bad rows, also in the first place.
+    let lists = [5, 0, 6, 6, 5, 6].map(|length| Some(vec![Some(0.5); length]));
+    let (_folder, path) = write(&[vec![("x", list(lists.to_vec()))]]);
+    assert_eq!(dimension_of(&Input::open(&path).unwrap(), "x").unwrap(), 6);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::evaluate::{
     fastest_batch_rows, field, output_array,
 };
 use crate::interaction::{MomentSummary, Moments, Quantity};
-use crate::printable::without_secrets;
+use crate::printable::{quoted_name, without_secrets};
 use crate::samples::{
     EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, OnMissingModality, Samples, check_key_type,
     class_examples, extract,
@@ -86,6 +86,13 @@ impl OpenBundle {
             check_key_type(field.data_type(), &place(field))?;
         }
         for (field, dim) in x.iter().zip(self.bundle.dims()) {
+            if let Some(text) = text_of_literal(field.name()) {
+                return Err(Error::Usage(format!(
+                    "SQL: '{text}' is a text, and lsmi takes an embedding there; a column stands without quotes or in \
+                     double ones: {}",
+                    quoted_name(text)
+                )));
+            }
             let kind = EmbeddingType::require(field.data_type(), place(field))?;
             kind.check_dimension(dim, place(field))?;
         }
@@ -109,6 +116,11 @@ impl OpenBundle {
     fn place(&self) -> Place {
         Place::file(format!("lsmi with bundle {}", self.name()))
     }
+}
+
+/// The text of an expression that is one, by the name that DataFusion gives it.
+fn text_of_literal(name: &str) -> Option<&str> {
+    name.strip_prefix("Utf8(\"")?.strip_suffix("\")")
 }
 
 /// A bundle with its constants and its pool of engine sessions.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use object_store::ObjectMeta;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::printable::{counted, quoted_table, shown};
 use crate::storage::near_names::no_input;
 use crate::storage::object_store::is_url;
@@ -43,9 +43,9 @@ impl DataFiles {
     /// object store. An empty result is no error: see [`Self::require_any`].
     ///
     /// # Errors
-    /// [`Error::NoInput`](crate::Error::NoInput) if `input` does not exist, is a pipe, socket or
-    /// device, or a folder is not readable; [`Error::Usage`](crate::Error::Usage) if it is not a valid glob; for URLs also
-    /// [`Error::Transient`](crate::Error::Transient) and [`Error::Config`](crate::Error::Config).
+    /// [`Error::NoInput`] if `input` does not exist, is a pipe, socket or
+    /// device, or a folder is not readable; [`Error::Usage`] if it is not a valid glob; for URLs also
+    /// [`Error::Transient`] and [`Error::Config`].
     pub fn find(input: &Path, names: DataNames) -> Result<Self> {
         let (source, mut files) = if is_url(input) {
             match Search::new(input)? {
@@ -83,7 +83,7 @@ impl DataFiles {
     /// Fails if there are no files.
     ///
     /// # Errors
-    /// [`Error::NoInput`](crate::Error::NoInput).
+    /// [`Error::NoInput`].
     pub fn require_any(self) -> Result<Self> {
         if self.files.is_empty() { Err(nothing_found(&self.input)) } else { Ok(self) }
     }
@@ -93,8 +93,22 @@ impl DataFiles {
         matches!(self.source, Source::File)
     }
 
+    /// Checks that an output would not be found among the inputs.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn check_outside(&self, output: &Path) -> Result<()> {
+        match self.would_find(output) {
+            true => Err(Error::Usage(format!(
+                "{} would be written among the inputs, and the next run would take it for one; write elsewhere",
+                output.display()
+            ))),
+            false => Ok(()),
+        }
+    }
+
     /// Whether a search would find a file of this path, if it existed.
-    pub(super) fn would_find(&self, path: &Path) -> bool {
+    fn would_find(&self, path: &Path) -> bool {
         match &self.source {
             Source::File => false,
             Source::Folder(folder) => !is_url(path) && resolve(path).starts_with(folder),
@@ -105,7 +119,7 @@ impl DataFiles {
 }
 
 /// The error of a search without a result.
-pub(super) fn nothing_found(input: &Path) -> crate::Error {
+pub(super) fn nothing_found(input: &Path) -> Error {
     let what = match other_files(input) {
         _ if input.join(BUNDLE_MANIFEST).is_file() => {
             "is a bundle of models, not data; `lsmi-etl bundle inspect` shows it, and --bundle names it"

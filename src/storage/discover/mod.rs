@@ -95,13 +95,7 @@ impl Files {
     /// # Errors
     /// [`Error::Usage`].
     pub fn check_outside(&self, output: &Path) -> Result<()> {
-        match self.search.would_find(output) {
-            true => Err(Error::Usage(format!(
-                "{} would be written among the inputs, and the next run would take it for one; write elsewhere",
-                output.display()
-            ))),
-            false => Ok(()),
-        }
+        self.search.check_outside(output)
     }
 
     /// Fails if there are no files.
