@@ -32,13 +32,16 @@ pub fn spawn_detached(work: impl FnOnce() + Send + 'static) -> Result<()> {
 /// Stack of a runtime's threads, which evaluate deep expressions. Memory is taken as it is used.
 const STACK_BYTES: usize = 16 << 20;
 
+/// Memory for each of these threads beside its stack, for what it allocates until all have started.
+const ROOM_BYTES: usize = 8 << 20;
+
 /// A runtime with all drivers and this many workers, as many as there are cores by default.
 ///
 /// # Errors
 /// [`Error::NoThread`].
 pub fn runtime(workers: Option<usize>, name: &str) -> Result<Runtime> {
     let workers = workers.unwrap_or_else(available);
-    can_start_with(workers, STACK_BYTES)?;
+    can_start_with(workers, STACK_BYTES + ROOM_BYTES)?;
     let mut builder = runtime::Builder::new_multi_thread();
     builder.worker_threads(workers).thread_name(name).thread_stack_size(STACK_BYTES).enable_all();
     // Another process may have taken the last threads since the probe.
@@ -114,7 +117,7 @@ const MOST_THREADS: usize = 4096;
 /// The default of the standard library.
 const PROBED_STACK_BYTES: usize = 2 << 20;
 
-/// As [`can_start`], with stacks of this size: tokio hangs where it starts some of its threads only.
+/// As [`can_start`], with stacks of this size. Where tokio starts some of its threads only, it waits for these forever.
 fn can_start_with(threads: usize, stack_bytes: usize) -> Result<()> {
     if threads > MOST_THREADS {
         let what =

@@ -96,7 +96,7 @@ const OF_A_TERMINAL: [&str; 4] = ["quiet", "verbose", "log_format", "progress_ev
 
 /// The arguments of `annotate`.
 fn parse(typed: &[OsString]) -> Result<AnnotateArgs> {
-    let refused = |error| Error::Usage(usage_error::plain_text(error, typed));
+    let refused = |error| Error::Usage(usage_error::plain_text(error, &super::command(), typed));
     let command = usage_error::with_negative_numbers(super::without_empty_variables(super::command()));
     let all = command.try_get_matches_from(typed).map_err(refused)?;
     let is_typed = |id: &&&str| all.value_source(id) == Some(ValueSource::CommandLine);

@@ -174,7 +174,7 @@ fn parse_and_run() -> ExitCode {
         Err(e) => {
             // clap returns --help and --version as errors; the exit code is 0 all the same.
             let is_error = e.use_stderr();
-            let _ = if is_error { usage_error::print(e) } else { e.print() };
+            let _ = if is_error { usage_error::print(e, &self::command()) } else { e.print() };
             return if is_error { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };

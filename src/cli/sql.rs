@@ -15,7 +15,7 @@ use crate::config::{BundlePath, ClusterArgs, DEFAULT_BUNDLE, EngineArgs};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{OnShift, SharedBundle};
 use crate::memory::{MemoryLimit, usable_bytes};
-use crate::printable::{counted, shown};
+use crate::printable::{counted, quoted_table, shown};
 use crate::samples::OnMissingModality;
 #[cfg(feature = "cluster")]
 use crate::sql::distributed::PlanRunner;
@@ -291,13 +291,20 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
     Ok(rows)
 }
 
+/// Endings of files that are tables.
+const DATA_ENDINGS: [&str; 9] =
+    ["parquet", "pq", "csv", "tsv", "json", "ndjson", "jsonl", "arrow", "feather"];
+
 fn statements(args: &SqlArgs) -> Result<String> {
     match (&args.query, &args.file) {
         (Some(query), _) if !query.contains(char::is_whitespace) && Path::new(query).is_file() => {
-            let name = shown(Path::new(query));
-            Err(Error::Usage(match Path::new(query).extension() {
-                Some(ending) if ending == "sql" => format!("{name} is a file; -f {name} runs its statements"),
-                _ => format!("{name} is a file; a query of it is SELECT * FROM '{name}'"),
+            let name = shown(Path::new(query)).to_string();
+            let is_data = Path::new(query)
+                .extension()
+                .is_some_and(|ending| DATA_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)));
+            Err(Error::Usage(match is_data {
+                true => format!("{name} is a file; a query of it is SELECT * FROM {}", quoted_table(&name)),
+                false => format!("{name} is a file; -f {name} runs the statements in it"),
             }))
         }
         (Some(query), _) => Ok(query.clone()),

@@ -25,23 +25,23 @@ pub(super) fn with_negative_numbers(command: clap::Command) -> clap::Command {
     names.into_iter().fold(command, |command, name| command.mut_subcommand(name, with_negative_numbers))
 }
 
-/// Prints it to stderr, and where `--json` is given, as an object to stdout.
-pub(super) fn print(error: clap::Error) -> std::io::Result<()> {
+/// Prints an error of the arguments of `command` to stderr, and where `--json` is given, as an object to stdout.
+pub(super) fn print(error: clap::Error, command: &clap::Command) -> std::io::Result<()> {
     let error = without_dashes(error);
     let typed: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let is_plain = typed.iter().all(|arg| matches!(escape_line(arg), Cow::Borrowed(_)));
     let is_styled = is_plain && std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    std::io::stderr().write_all(text(&error, &typed, is_styled).as_bytes())?;
+    std::io::stderr().write_all(text(&error, (command, &typed), is_styled).as_bytes())?;
     if typed.iter().any(|arg| arg == "--json") {
-        Failure::of_arguments(&text(&error, &typed, false)).print();
+        Failure::of_arguments(&text(&error, (command, &typed), false)).print();
     }
     Ok(())
 }
 
 /// The text without colours, for who prints it elsewhere.
-pub(super) fn plain_text(error: clap::Error, typed: &[OsString]) -> String {
+pub(super) fn plain_text(error: clap::Error, command: &clap::Command, typed: &[OsString]) -> String {
     let typed: Vec<String> = typed.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    text(&without_dashes(error), &typed, false)
+    text(&without_dashes(error), (command, &typed), false)
 }
 
 /// The error without the tip to write `-- --flag`, which would make a path of a flag.
@@ -55,7 +55,7 @@ fn without_dashes(mut error: clap::Error) -> clap::Error {
 
 /// The text, which quotes what was `typed`: without colours where that holds characters that a terminal
 /// obeys, and without secrets.
-fn text(error: &clap::Error, typed: &[String], is_styled: bool) -> String {
+fn text(error: &clap::Error, (command, typed): (&clap::Command, &[String]), is_styled: bool) -> String {
     let rendered = error.render();
     let mut text = if is_styled { rendered.ansi().to_string() } else { rendered.to_string() };
     let value = error.get(ContextKind::InvalidValue).map(ToString::to_string).unwrap_or_default();
@@ -69,7 +69,7 @@ fn text(error: &clap::Error, typed: &[String], is_styled: bool) -> String {
     }
     if is_one_too_many(error) {
         let value = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
-        let tip = format!("\n\n  tip: {}", surplus_tip(typed, &value));
+        let tip = format!("\n\n  tip: {}", surplus_tip(command, typed, &value));
         let place = text.find("\n\nUsage").unwrap_or(text.trim_end().len());
         text.insert_str(place, &tip);
     }
@@ -105,7 +105,7 @@ fn variable_of(error: &clap::Error, typed: &[String]) -> Option<Variable> {
 }
 
 /// What is probably meant by an argument that is one too many.
-fn surplus_tip(typed: &[String], value: &str) -> String {
+fn surplus_tip(command: &clap::Command, typed: &[String], value: &str) -> String {
     let at = typed.iter().rposition(|arg| arg == value);
     let before = |steps: usize| at.and_then(|at| typed.get(at.checked_sub(steps)?)).map(String::as_str);
     let is_typed = |words: &[&str]| typed.iter().any(|arg| words.contains(&arg.as_str()));
@@ -118,8 +118,8 @@ fn surplus_tip(typed: &[String], value: &str) -> String {
             format!("write --set {name}={value}")
         }
         _ if is_assignment => format!("write --set {value}"),
-        Some((option, first)) if is_list(option) && !first.starts_with('-') => {
-            format!("of several values it is {option} {first},{value}")
+        Some((option, first)) if is_list(command, option) && !first.starts_with('-') => {
+            format!("of several values it is {option} {},{value}", first.trim_end_matches(','))
         }
         _ if value.ends_with(".onnx") && is_typed(&["export"]) => format!("write -o {value}"),
         _ => "quote a glob, a query or a name with spaces, which the shell makes several arguments of"
@@ -127,13 +127,13 @@ fn surplus_tip(typed: &[String], value: &str) -> String {
     }
 }
 
-/// Whether an option takes several values, with commas between them.
-fn is_list(option: &str) -> bool {
-    fn has(command: &clap::Command, long: &str) -> bool {
-        let is_it = |arg: &clap::Arg| arg.get_long() == Some(long) && arg.get_value_delimiter().is_some();
-        command.get_arguments().any(is_it) || command.get_subcommands().any(|command| has(command, long))
-    }
-    option.strip_prefix("--").is_some_and(|long| has(&super::command(), long))
+/// Whether an option of a command or its subcommands takes several values, with commas between them.
+fn is_list(command: &clap::Command, option: &str) -> bool {
+    let is_it = |arg: &clap::Arg| {
+        let long = arg.get_long().filter(|_| arg.get_value_delimiter().is_some());
+        long.is_some() && long == option.strip_prefix("--")
+    };
+    command.get_arguments().any(is_it) || command.get_subcommands().any(|command| is_list(command, option))
 }
 
 /// Whether there are more arguments than the command takes, none of which looks like a flag.
@@ -169,7 +169,11 @@ mod tests {
     #[test]
     fn a_surplus_argument_is_answered_by_what_stands_before_it() {
         let tip = |args: &[&str], value| {
-            surplus_tip(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(), value)
+            surplus_tip(
+                &super::super::command(),
+                &args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>(),
+                value,
+            )
         };
         assert!(
             tip(&["annotate", "a", "b", "--columns", "i1", "i2"], "i2").ends_with("it is --columns i1,i2")
@@ -204,7 +208,7 @@ mod tests {
         let args = std::iter::once("p").chain(args.iter().copied());
         let error = with_negative_numbers(command).try_get_matches_from(args).unwrap_err();
         let typed: Vec<String> = args_typed.iter().map(|arg| (*arg).to_owned()).collect();
-        text(&without_dashes(error), &typed, false)
+        text(&without_dashes(error), (&Command::new("p"), &typed), false)
     }
 
     #[test]

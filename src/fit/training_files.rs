@@ -69,14 +69,16 @@ impl<'a> TrainingFiles<'a> {
         empty.ok_or_else(|| last.unwrap_or_else(no_file))
     }
 
-    /// Visits the files one after the other.
+    /// Visits the files one after the other, but for those without rows, as Spark and pandas write them.
     ///
     /// # Errors
     /// Those of opening a file and of `visit`, unless bad files are skipped; [`Error::Transient`] of a file that is
     /// changed meanwhile or since the first pass.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&Input) -> Result<()>) -> Result<()> {
         let mut visit = |input: Input| {
-            visit(&input).map_err(|error| input.file().or_input_changed(error))?;
+            if input.rows() > 0 {
+                visit(&input).map_err(|error| input.file().or_input_changed(error))?;
+            }
             input.verify_unchanged()
         };
         for file in &self.files {
@@ -106,10 +108,6 @@ impl<'a> TrainingFiles<'a> {
         self.for_each(|input| {
             if interrupted() {
                 return Err(Error::Interrupted);
-            }
-            // A part without rows, as Spark writes them.
-            if input.rows() == 0 {
-                return Ok(());
             }
             for (column, dim) in embeddings {
                 let found = samples::dimension_of(input, column)?;

@@ -70,7 +70,7 @@ impl LabelIndex {
     }
 
     /// The type of the classes.
-    pub(super) fn kind(&self) -> LabelType {
+    pub fn kind(&self) -> LabelType {
         self.kind
     }
 
@@ -90,9 +90,11 @@ impl LabelIndex {
         }
         let is_cast = match (found, self.kind) {
             // The text of such a number has a fraction, which no class has.
-            (_, LabelType::String) => !data_type.is_floating(),
-            // True would be 1, which may be any class.
+            (LabelType::Integer, LabelType::String) => !data_type.is_floating() && !self.integers.is_empty(),
+            (LabelType::Boolean, LabelType::String) => self.strings.contains_key("true"),
+            // True would be 1, which may be any class, and each number but 0 would be true.
             (LabelType::Boolean, _) => self.integers.keys().all(|class| matches!(class, 0 | 1)),
+            (LabelType::Integer, LabelType::Boolean) => false,
             _ => true,
         };
         Err(self.of_other_type(found, data_type, is_cast, at))

@@ -235,7 +235,10 @@ fn of_function(function: &Function) -> Option<&'static str> {
     let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
     let is_of_all = matches!(list.args[..], [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
     let name = function.name.to_string().to_ascii_lowercase();
-    let takes_pairs = ["corr", "covar", "regr_", "nth_value"].iter().any(|begins| name.starts_with(begins));
+    let takes_pairs =
+        ["corr", "covar", "regr_", "nth_value", "lsmi_summary", "approx_percentile", "approx_median"]
+            .iter()
+            .any(|begins| name.starts_with(begins));
     (is_distinct && (is_of_all || takes_pairs)).then_some(
         "DISTINCT is not possible here; select the distinct rows first: FROM (SELECT DISTINCT x, y FROM t)",
     )

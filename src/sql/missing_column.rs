@@ -51,16 +51,18 @@ fn names(columns: &[Column]) -> Vec<String> {
 
 /// A hint at the command that adds the column, where it is one that `annotate` has for a table of such columns.
 fn annotated(name: &str, columns: &[&str]) -> Option<String> {
-    let is_default =
-        |modalities| Quantity::defaults(modalities).iter().any(|part| part.name(modalities) == name);
+    // An annotated table tells how many modalities there are.
+    let has = |modality: &usize| columns.contains(&format!("u{modality}").as_str());
+    let known = (1..=Lattice::MODALITIES).rev().find(has);
+    let is_default = |modalities: usize| {
+        known.is_none_or(|known| known == modalities)
+            && Quantity::defaults(modalities).iter().any(|part| part.name(modalities) == name)
+    };
     if (2..=Lattice::MODALITIES).any(is_default) {
         return Some("`lsmi-etl annotate` adds it; ".to_owned());
     }
     let column: ColumnName = name.parse().ok()?;
-    // An annotated table tells how many modalities there are.
-    let modalities =
-        (1..=Lattice::MODALITIES).rev().find(|modality| columns.contains(&format!("u{modality}").as_str()));
-    if modalities.is_some_and(|modalities| column.resolve(modalities).is_err()) {
+    if known.is_some_and(|known| column.resolve(known).is_err()) {
         return None;
     }
     let asked = if column.is_former_prior() { "prior_y" } else { name };
@@ -119,5 +121,10 @@ mod tests {
         );
         assert!(message("p_y", &table).contains("`lsmi-etl annotate --columns prior_y` adds it"));
         assert!(message("u1", &table).contains("; `lsmi-etl annotate` adds it; the columns"));
+        let of_two = [("t", "r"), ("t", "u1"), ("t", "u2"), ("t", "s")];
+        assert!(message("i12", &of_two).contains("annotate --columns i12"));
+        for other in ["u3", "i_13", "a_1_2_3"] {
+            assert!(!message(other, &of_two).contains("annotate"), "{other}");
+        }
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn plain_sentence(message: &str) -> Option<String> {
         .or_else(|| operands(message))
         .or_else(|| condition(message))
         .or_else(|| ungrouped(message))
+        .or_else(|| repeated(message))
         .or_else(|| value(message))
 }
 
@@ -163,6 +164,15 @@ fn ungrouped(message: &str) -> Option<String> {
     ))
 }
 
+/// Two columns of one name, such as `y` and `CAST(y AS VARCHAR)` under GROUP BY.
+fn repeated(message: &str) -> Option<String> {
+    message.contains("rojections require unique expression names").then(|| {
+        "two columns have one name, as y and CAST(y AS …) have, also by other names under GROUP BY; compute one before: FROM \
+         (SELECT *, CAST(y AS VARCHAR) AS text FROM …)"
+            .to_owned()
+    })
+}
+
 /// A value that can't be computed.
 fn value(message: &str) -> Option<String> {
     if message.starts_with("Divide by zero") {
@@ -264,6 +274,15 @@ mod tests {
             let message = failed(sql);
             assert!(message.starts_with(begins), "{message}");
         }
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_told() {
+        let message = failed("SELECT label, CAST(label AS VARCHAR) AS text, count(*) FROM v GROUP BY 1, 2");
+        assert!(
+            message.starts_with("SQL: two columns have one name") && message.contains("FROM (SELECT *"),
+            "{message}"
+        );
     }
 
     #[test]

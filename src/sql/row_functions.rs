@@ -1,7 +1,9 @@
-//! Functions that are computed row by row, with the clauses of aggregates, which DataFusion passes over.
+//! Functions with clauses of others, which DataFusion passes over: of aggregates, where they are computed row by row, and
+//! DISTINCT of window functions.
 
 use std::ops::ControlFlow;
 
+use datafusion::execution::context::SessionState;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments, ObjectNamePart,
@@ -16,22 +18,33 @@ const OVER: &str =
     "OVER is of aggregates and window functions, and this function is computed row by row; leave it out";
 const DISTINCT: &str = "DISTINCT is of aggregates, and this function is computed row by row; leave it out";
 const NULLS: &str = "NULLS is of aggregates and window functions, and this function is computed row by row; leave IGNORE NULLS out";
+const DISTINCT_ROWS: &str =
+    "DISTINCT is not possible here; select the distinct rows first: FROM (SELECT DISTINCT x, y FROM t)";
+const RANKED_NULLS: &str = "NULLS is of values, and this function has none; leave IGNORE NULLS out";
+/// Window functions that number rows.
+const RANKS: [&str; 6] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
+/// A function that DataFusion plans as an operator.
+const UNNEST: &str = "unnest";
 const ORDER: &str = "ORDER BY is of aggregates, and this function is computed row by row; leave it out here";
 
-/// Refuses clauses of aggregates around the functions of which `is_of_rows` says that they are computed row by row.
+/// Refuses clauses that would have no effect, of the functions of a session.
 ///
 /// # Errors
 /// [`Error::Usage`] for the first. It begins with the clause.
-pub(super) fn refuse_aggregate_clauses(
-    statement: &mut Statement,
-    is_of_rows: impl Fn(&str) -> bool,
-) -> Result<()> {
-    let mut check = |expr: &mut Expr| match expr {
-        Expr::Function(function) => match clause(function) {
-            Some(clause) if is_of_rows(&name(function)) => ControlFlow::Break(clause),
-            _ => ControlFlow::Continue(()),
-        },
-        _ => ControlFlow::Continue(()),
+pub(super) fn refuse_unused_clauses(statement: &mut Statement, state: &SessionState) -> Result<()> {
+    let mut check = |expr: &mut Expr| {
+        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        let name = name(function);
+        let is_of_rows = name == UNNEST
+            || state.scalar_functions().contains_key(&name)
+            || state.higher_order_functions().contains_key(&name);
+        let found = match clause(function) {
+            found if is_of_rows => found,
+            Some(DISTINCT) if state.window_functions().contains_key(&name) => Some(DISTINCT_ROWS),
+            Some(OVER) if RANKS.contains(&&*name) && function.null_treatment.is_some() => Some(RANKED_NULLS),
+            _ => None,
+        };
+        found.map_or(ControlFlow::Continue(()), ControlFlow::Break)
     };
     match visit(statement, &mut Expressions(&mut check)) {
         ControlFlow::Break(clause) => Err(Error::Usage(format!("SQL: {clause}"))),
@@ -58,10 +71,10 @@ fn clause(function: &Function) -> Option<&'static str> {
     let has = |is_it: fn(&FunctionArgumentClause) -> bool| clauses.iter().any(is_it);
     match function {
         Function { filter: Some(_), .. } => Some(FILTER),
+        _ if distinct => Some(DISTINCT),
         Function { over: Some(_), .. } => Some(OVER),
         Function { null_treatment: Some(_), .. } => Some(NULLS),
         Function { within_group, .. } if !within_group.is_empty() => Some(ORDER),
-        _ if distinct => Some(DISTINCT),
         _ if has(|it| matches!(it, FunctionArgumentClause::IgnoreOrRespectNulls(_))) => Some(NULLS),
         _ if has(|it| matches!(it, FunctionArgumentClause::OrderBy(_))) => Some(ORDER),
         _ => None,

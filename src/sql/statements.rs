@@ -22,7 +22,7 @@ use super::parse::parse;
 use super::redacted;
 use super::repeated_clauses::refuse_repeated;
 use super::result_rows::{ResultRows, write_error};
-use super::row_functions::refuse_aggregate_clauses;
+use super::row_functions::refuse_unused_clauses;
 use super::session::{Session, StoppableRun};
 use super::summarize::summarize;
 use super::summarized_rows::without_summarize;
@@ -90,10 +90,7 @@ pub(super) fn planned(
 ) -> Result<LogicalPlan> {
     let state = run.session().context().state();
     let mut statement = statement;
-    let is_of_rows = |name: &str| {
-        state.scalar_functions().contains_key(name) || state.higher_order_functions().contains_key(name)
-    };
-    refuse_aggregate_clauses(&mut statement, is_of_rows).map_err(|error| with_caret(error, sql))?;
+    refuse_unused_clauses(&mut statement, &state).map_err(|error| with_caret(error, sql))?;
     let definition = Definition::take(&mut statement);
     let plan = run.block_on(state.statement_to_plan(statement))?;
     let plan = match definition {

@@ -229,6 +229,24 @@ fn what_a_report_compares_with_is_annotated() {
 }
 
 #[test]
+fn no_step_writes_among_the_files_of_a_table() {
+    let dir = project("");
+    std::fs::create_dir(dir.path().join("ref")).unwrap();
+    std::fs::copy(dir.path().join("raw/in.parquet"), dir.path().join("ref/in.parquet")).unwrap();
+    for table in ["ref", "./ref/*.parquet"] {
+        let pipeline = format!("{ENDS}[tables]\nref = '{table}'\n{STEP}output = 'ref/n.parquet'\n");
+        std::fs::write(dir.path().join("pipeline.toml"), pipeline).unwrap();
+        for ran in all_of(dir.path()) {
+            refused(
+                &ran,
+                78,
+                &["line 8, sql[0].output: ", "ref/n.parquet would be written among the inputs"],
+            );
+        }
+    }
+}
+
+#[test]
 fn inputs_do_not_lie_among_the_annotated_files() {
     for output in [".", "raw/.."] {
         let pipeline = format!("input = 'raw'\noutput = '{output}'\n{STEP}");

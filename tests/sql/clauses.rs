@@ -71,6 +71,15 @@ fn what_would_have_no_effect_is_refused_with_its_place() {
             "COPY (SELECT concat(k ORDER BY v) FROM t) TO 'o.csv'",
             ["ORDER BY is of aggregates", "leave it out"],
         ),
+        ("SELECT unnest([1, 2]) FILTER (WHERE v > 1) FROM t", ["FILTER is of aggregates", "CASE WHEN"]),
+        ("SELECT unnest(DISTINCT [1, 1])", ["DISTINCT is of aggregates", "leave it out"]),
+        (
+            "SELECT lag(DISTINCT v) OVER (ORDER BY v) FROM t",
+            ["DISTINCT is not possible here", "SELECT DISTINCT"],
+        ),
+        ("SELECT rank() IGNORE NULLS OVER (ORDER BY v) FROM t", ["NULLS is of values", "IGNORE NULLS"]),
+        ("SELECT approx_percentile_cont(DISTINCT v, 0.5) FROM t", ["DISTINCT is not possible here", "first"]),
+        ("SELECT lsmi_summary(DISTINCT v, 1.0, 1.0, 1.0) FROM t", ["DISTINCT is not possible here", "first"]),
         ("SELECT * ILIKE 'k' FROM t", ["ILIKE of columns is not", "EXCLUDE"]),
         (
             "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5 LIMIT 3) SELECT * FROM r",

@@ -67,6 +67,7 @@ fn calls_that_mean_nothing_say_how_to_write_them() {
     for (call, words) in [
         ("lsmi(x1, x2)", ["three arguments or more", "lsmi(x1, x2, y)"]),
         ("lsmi('x1', 'x2', 'y')", ["'x1' is a text", "in double ones: x1"]),
+        ("lsmi(x1, x2, 'y')", ["'y' is a text", "in double ones: y"]),
         ("lsmi_r(x1)", ["three arguments or more", "lsmi_r(x1, x2, y)"]),
         ("lsmi(x1, x2, y, words)", ["must be a literal", "lsmi(x1, x2, y, 'bundle')"]),
         (

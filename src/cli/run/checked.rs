@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::parquet_file::Input;
 use crate::printable::shown;
 use crate::report::require_column;
-use crate::sql::StatementPaths;
+use crate::sql::{StatementPaths, data_files_of};
 use crate::storage::{FilePair, Files, PathIdentity, find_files, is_url};
 
 use super::super::annotate::{self, AnnotateArgs};
@@ -65,6 +65,7 @@ pub(super) fn check(
         check_outside(config, files, &mut faults)?;
         check_output_folder(config, files, &mut faults)?;
     }
+    check_outside_tables(config, &mut faults)?;
     // Without files, no step is taken.
     if !found.as_ref().is_ok_and(|files| files.as_ref().is_some_and(|files| files.pairs().is_empty())) {
         check_queries(steps, annotated.as_ref(), &mut faults, stop)?;
@@ -91,6 +92,20 @@ fn check_outside(config: &Config, files: &Files, faults: &mut Faults) -> Result<
             if let Err(error) = files.check_outside(Path::new(&target)) {
                 faults.add_at(Some(query.place.clone()), error)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Tells the outputs of steps that the next run would take for files of a table.
+fn check_outside_tables(config: &Config, faults: &mut Faults) -> Result<()> {
+    let tables = config.tables.iter().map(|(_, path)| Path::new(path)).filter(|path| !is_url(path));
+    let found: Vec<_> =
+        tables.filter_map(|path| data_files_of(path).ok()).filter(|found| !found.is_file()).collect();
+    for query in &config.queries {
+        let Some(output) = query.step.output.as_deref() else { continue };
+        if let Err(error) = found.iter().try_for_each(|found| found.check_outside(output)) {
+            faults.add_at(config.place(&format!("{}.output", query.table)), error)?;
         }
     }
     Ok(())

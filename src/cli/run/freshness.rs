@@ -1,30 +1,41 @@
 //! Freshness of outputs by time, as in make: decides whether an output has to be made again.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use crate::sql::data_files_of;
-use crate::storage::{is_url, may_be_newer};
+use crate::storage::{PathIdentity, is_url, may_be_newer};
 
 /// Whether a file exists and is newer than all its sources, which are files, folders or globs: newer
-/// than their last write, and than the rename or link that put them in their places. Of a folder also than its own
-/// last change, which may be the removal of a file, unless the output stands in it. A source that is in an object store
-/// or can't be found counts as newer.
+/// than their last write, and than the rename or link that put them in their places. Of a folder also than the last change
+/// of itself and of those below, which may be the removal of a file, but for one in which the output stands. A source that
+/// is in an object store or can't be found counts as newer.
 pub(super) fn is_fresh<'a>(output: &Path, mut sources: impl Iterator<Item = &'a Path>) -> bool {
+    let here = output.parent().map(|parent| PathIdentity::of(&Path::new(".").join(parent)));
+    let is_newer = |path: &Path| may_be_newer(path, output);
     let is_older = |source: &Path| {
-        let Ok(found) = data_files_of(source) else { return false };
-        let folders =
-            found.files.iter().flat_map(|file| folders_within(source, &file.path)).collect::<HashSet<_>>();
-        let mut others = folders.into_iter().filter(|folder| Some(*folder) != output.parent());
-        found.files.iter().all(|file| !may_be_newer(&file.path, output))
-            && others.all(|folder| !may_be_newer(folder, output))
+        let found = data_files_of(source);
+        found.is_ok_and(|found| !found.files.iter().any(|file| is_newer(&file.path)))
+            && !folders_of(source).iter().any(|(id, folder)| Some(id) != here.as_ref() && is_newer(folder))
     };
     sources.all(|source| !is_url(source) && is_older(source))
 }
 
-/// The folders that a file of a source lies in, from the source on.
-fn folders_within<'f>(source: &Path, file: &'f Path) -> impl Iterator<Item = &'f Path> {
-    file.ancestors().skip(1).take_while(move |above| above.starts_with(source))
+/// A folder and those below in which data files are looked for; none of a file or glob.
+fn folders_of(source: &Path) -> HashMap<PathIdentity, PathBuf> {
+    let mut found = HashMap::new();
+    let mut open = if source.is_dir() { vec![source.to_owned()] } else { Vec::new() };
+    while let Some(folder) = open.pop() {
+        let id = PathIdentity::of(&folder);
+        if found.contains_key(&id) {
+            continue;
+        }
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let shown = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with(['.', '_']));
+        open.extend(shown.map(|entry| entry.path()).filter(|path| path.is_dir()));
+        found.insert(id, folder);
+    }
+    found
 }
 
 #[cfg(test)]
@@ -62,6 +73,13 @@ mod tests {
         fs::remove_file(dir.path().join("out/of-query.csv")).unwrap();
         removed("out", 0);
         assert!(fresh());
+        // The last file of a folder.
+        fs::create_dir(dir.path().join("out/empty")).unwrap();
+        removed("out/empty", 40);
+        removed("out", 0);
+        assert!(!fresh());
+        fs::remove_dir(dir.path().join("out/empty")).unwrap();
+        removed("out", 0);
         at("p.toml", 40);
         assert!(!fresh());
         assert!(!is_fresh(&dir.path().join("absent.html"), [one.as_path()].into_iter()));

@@ -18,8 +18,8 @@ use crate::evaluate::{
 use crate::interaction::{MomentSummary, Moments, Quantity};
 use crate::printable::{quoted_name, without_secrets};
 use crate::samples::{
-    EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, OnMissingModality, Samples, check_key_type,
-    class_examples, extract,
+    EmbeddingType, Embeddings, Fate, LabelIndex, LabelPlace, LabelType, OnMissingModality, Samples,
+    check_key_type, class_examples, extract,
 };
 
 use super::super::spare_threads::SpareThreads;
@@ -85,14 +85,17 @@ impl OpenBundle {
         for field in key {
             check_key_type(field.data_type(), &place(field))?;
         }
+        // A label may be a text, where the classes are.
+        let label_of_other_type = Some(label).filter(|_| self.index.kind() != LabelType::String);
+        if let Some(text) =
+            x.iter().chain(label_of_other_type).find_map(|field| text_of_literal(field.name()))
+        {
+            return Err(Error::Usage(format!(
+                "SQL: '{text}' is a text, and lsmi takes a column there, which stands without quotes or in double ones: {}",
+                quoted_name(text)
+            )));
+        }
         for (field, dim) in x.iter().zip(self.bundle.dims()) {
-            if let Some(text) = text_of_literal(field.name()) {
-                return Err(Error::Usage(format!(
-                    "SQL: '{text}' is a text, and lsmi takes an embedding there; a column stands without quotes or in \
-                     double ones: {}",
-                    quoted_name(text)
-                )));
-            }
             let kind = EmbeddingType::require(field.data_type(), place(field))?;
             kind.check_dimension(dim, place(field))?;
         }
