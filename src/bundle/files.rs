@@ -78,7 +78,7 @@ impl BundleFiles {
                 (None, Ok(here)) if is_relative => format!(" from the folder {};", shown(&here)),
                 (None, _) => ";".to_owned(),
             };
-            let what = format!("not found{more} `lsmi-etl fit` writes a bundle, and --bundle DIR, or the argument of `lsmi-etl bundle`, names another");
+            let what = format!("not found{more} `lsmi-etl fit` writes a bundle, --bundle DIR names another");
             self.refuse(MANIFEST, None, what)
         })
     }

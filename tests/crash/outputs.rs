@@ -78,7 +78,7 @@ fn other_work_is_not_mixed_in() {
     assert_eq!(ran.code, 78, "{}", ran.stderr);
     let ran = annotated(&work.input, &output, &["--on-missing-modality", "reduce"]);
     assert_eq!(ran.code, 78, "{}", ran.stderr);
-    let what = "an unfinished run with another --on-missing-modality; finish";
+    let what = "an unfinished run with another --on-missing-modality; give --restart";
     assert!(ran.stderr.contains(what), "{}", ran.stderr);
 
     let ran = annotated(&other, &output, &["--restart"]);

@@ -71,7 +71,8 @@ def refuse_options_of_a_run(options: Mapping[str, Any]) -> None:
 
 
 def _is_of_a_run(name: str, value: Any) -> bool:
-    return value == "fail" if name == "on_shift" else value not in (None, False, "")
+    # Zero bad rows are an option, too.
+    return value == "fail" if name == "on_shift" else value is not None and value is not False and value != ""
 
 
 def absolute(bundle: str | os.PathLike[str]) -> str:
