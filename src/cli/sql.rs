@@ -20,7 +20,7 @@ use crate::samples::OnMissingModality;
 #[cfg(feature = "cluster")]
 use crate::sql::distributed::PlanRunner;
 use crate::sql::{Expect, Format, Layout, ModelOptions, Results, Session, SqlOptions, SqlRequest};
-use crate::storage::{Destinations, Staged, no_input, read_text, without_mark};
+use crate::storage::{Destinations, FileEnding, Staged, no_input, read_text, without_mark};
 
 use super::query_progress::QueryProgressBar;
 use super::{output, shell};
@@ -291,20 +291,15 @@ fn to_file(args: &SqlArgs, sql: String, path: &Path, stop: &AtomicBool) -> Resul
     Ok(rows)
 }
 
-/// Endings of files that are tables.
-const DATA_ENDINGS: [&str; 9] =
-    ["parquet", "pq", "csv", "tsv", "json", "ndjson", "jsonl", "arrow", "feather"];
-
 fn statements(args: &SqlArgs) -> Result<String> {
     match (&args.query, &args.file) {
         (Some(query), _) if !query.contains(char::is_whitespace) && Path::new(query).is_file() => {
             let name = shown(Path::new(query)).to_string();
-            let is_data = Path::new(query)
-                .extension()
-                .is_some_and(|ending| DATA_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)));
-            Err(Error::Usage(match is_data {
-                true => format!("{name} is a file; a query of it is SELECT * FROM {}", quoted_table(&name)),
-                false => format!("{name} is a file; -f {name} runs the statements in it"),
+            Err(Error::Usage(match FileEnding::of(Path::new(query)) {
+                Some(_) => {
+                    format!("{name} is a file; a query of it is SELECT * FROM {}", quoted_table(&name))
+                }
+                None => format!("{name} is a file; -f {name} runs the statements in it"),
             }))
         }
         (Some(query), _) => Ok(query.clone()),

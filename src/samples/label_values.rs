@@ -119,6 +119,9 @@ pub(super) fn unfit(
             "holds {text}, which is no class number; choose another column, or make a class of every value: {}",
             at.cast(LabelCast::String)
         ),
+        LabelValue::Bytes if !may_be_text => {
+            format!("holds bytes that are no text ({text}); choose another column")
+        }
         LabelValue::Bytes => format!(
             "holds bytes that are no text ({text}); choose another column, or write them in hexadecimal: {}",
             at.cast(LabelCast::Hexadecimal)

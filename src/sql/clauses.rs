@@ -5,11 +5,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, ColumnOption, CreateTable, DataType, DuplicateTreatment, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, Join, JoinConstraint,
-    JoinOperator, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, Statement as SqlStatement, TableConstraint, TableFactor, TableWithJoins, TimezoneInfo,
-    TypedString, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
+    BinaryOperator, ColumnOption, CreateTable, DataType, Expr, Function, GroupByExpr, GroupByWithModifier,
+    Ident, Join, JoinConstraint, JoinOperator, OrderByExpr, OrderByKind, Query, Select, SelectFlavor,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Statement as SqlStatement, TableConstraint, TableFactor,
+    TableWithJoins, TimezoneInfo, TypedString, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType,
 };
 
 use crate::error::{Error, Result};
@@ -177,7 +176,7 @@ impl VisitorMut for Clauses {
             {
                 Some(ZONE)
             }
-            Expr::Function(function) => of_function(function),
+            Expr::Function(function) if refers_to_window(function) => Some(NAMED_WINDOW),
             _ => None,
         })
     }
@@ -203,6 +202,11 @@ fn has_named_window(expr: &Expr) -> bool {
     }
 }
 
+/// Whether a window is another with more clauses.
+fn refers_to_window(function: &Function) -> bool {
+    matches!(&function.over, Some(WindowType::WindowSpec(WindowSpec { window_name: Some(_), .. })))
+}
+
 /// The keys of ORDER BY; none of ORDER BY ALL.
 fn sort_keys(query: &Query) -> &[OrderByExpr] {
     match query.order_by.as_ref().map(|order| &order.kind) {
@@ -224,24 +228,6 @@ fn is_filtered_wildcard(item: &SelectItem) -> bool {
         }
         _ => false,
     }
-}
-
-/// A window of another's name, and DISTINCT where it would have no effect.
-fn of_function(function: &Function) -> Option<&'static str> {
-    if let Some(WindowType::WindowSpec(WindowSpec { window_name: Some(_), .. })) = &function.over {
-        return Some(NAMED_WINDOW);
-    }
-    let FunctionArguments::List(list) = &function.args else { return None };
-    let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
-    let is_of_all = matches!(list.args[..], [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
-    let name = function.name.to_string().to_ascii_lowercase();
-    let takes_pairs =
-        ["corr", "covar", "regr_", "nth_value", "lsmi_summary", "approx_percentile", "approx_median"]
-            .iter()
-            .any(|begins| name.starts_with(begins));
-    (is_distinct && (is_of_all || takes_pairs)).then_some(
-        "DISTINCT is not possible here; select the distinct rows first: FROM (SELECT DISTINCT x, y FROM t)",
-    )
 }
 
 /// EXCEPT and INTERSECT of rows with their copies, which DataFusion takes for semi joins.

@@ -22,11 +22,11 @@ use super::parse::parse;
 use super::redacted;
 use super::repeated_clauses::refuse_repeated;
 use super::result_rows::{ResultRows, write_error};
-use super::row_functions::refuse_unused_clauses;
 use super::session::{Session, StoppableRun};
 use super::summarize::summarize;
 use super::summarized_rows::without_summarize;
 use super::table_format::TableFormat;
+use super::unused_clauses::refuse_unused_clauses;
 
 impl Session {
     /// Runs the statements in `sql` in order, streams their rows to `out` and returns the number of

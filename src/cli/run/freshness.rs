@@ -1,7 +1,6 @@
 //! Freshness of outputs by time, as in make: decides whether an output has to be made again.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::sql::data_files_of;
 use crate::storage::{PathIdentity, is_url, may_be_newer};
@@ -14,28 +13,12 @@ pub(super) fn is_fresh<'a>(output: &Path, mut sources: impl Iterator<Item = &'a 
     let here = output.parent().map(|parent| PathIdentity::of(&Path::new(".").join(parent)));
     let is_newer = |path: &Path| may_be_newer(path, output);
     let is_older = |source: &Path| {
-        let found = data_files_of(source);
-        found.is_ok_and(|found| !found.files.iter().any(|file| is_newer(&file.path)))
-            && !folders_of(source).iter().any(|(id, folder)| Some(id) != here.as_ref() && is_newer(folder))
+        data_files_of(source).is_ok_and(|found| {
+            let mut folders = found.folders.iter().filter(|folder| Some(PathIdentity::of(folder)) != here);
+            !found.files.iter().any(|file| is_newer(&file.path)) && !folders.any(|folder| is_newer(folder))
+        })
     };
     sources.all(|source| !is_url(source) && is_older(source))
-}
-
-/// A folder and those below in which data files are looked for; none of a file or glob.
-fn folders_of(source: &Path) -> HashMap<PathIdentity, PathBuf> {
-    let mut found = HashMap::new();
-    let mut open = if source.is_dir() { vec![source.to_owned()] } else { Vec::new() };
-    while let Some(folder) = open.pop() {
-        let id = PathIdentity::of(&folder);
-        if found.contains_key(&id) {
-            continue;
-        }
-        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-        let shown = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with(['.', '_']));
-        open.extend(shown.map(|entry| entry.path()).filter(|path| path.is_dir()));
-        found.insert(id, folder);
-    }
-    found
 }
 
 #[cfg(test)]

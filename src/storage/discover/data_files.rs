@@ -24,6 +24,8 @@ pub struct DataFiles {
     pub input: PathBuf,
     /// The files.
     pub files: Vec<FoundFile>,
+    /// Of a local folder, that folder and those below it that were searched.
+    pub folders: Vec<PathBuf>,
     source: Source,
     names: DataNames,
 }
@@ -47,6 +49,7 @@ impl DataFiles {
     /// device, or a folder is not readable; [`Error::Usage`] if it is not a valid glob; for URLs also
     /// [`Error::Transient`] and [`Error::Config`].
     pub fn find(input: &Path, names: DataNames) -> Result<Self> {
+        let mut folders = Vec::new();
         let (source, mut files) = if is_url(input) {
             match Search::new(input)? {
                 Search::File(meta) => (Source::File, vec![Self::one(input, meta.size, Some(meta))]),
@@ -58,7 +61,9 @@ impl DataFiles {
         } else {
             match std::fs::metadata(input) {
                 Ok(metadata) if metadata.is_dir() => {
-                    (Source::Folder(resolve(input)), local::folder(input, names)?)
+                    let found = local::folder(input, names)?;
+                    folders = found.folders;
+                    (Source::Folder(resolve(input)), found.files)
                 }
                 Ok(metadata) => {
                     require_regular(&metadata).map_err(|source| no_input(input, source))?;
@@ -73,7 +78,7 @@ impl DataFiles {
             }
         };
         files.sort_by(|a, b| a.relative.cmp(&b.relative));
-        Ok(Self { input: input.to_owned(), files, source, names })
+        Ok(Self { input: input.to_owned(), files, folders, source, names })
     }
 
     fn one(path: &Path, bytes: u64, object: Option<ObjectMeta>) -> FoundFile {

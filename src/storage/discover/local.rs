@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::storage::path_identity::resolve;
 
 use super::found_file::{Candidate, DataNames, FoundFile};
-use super::walk::{Selection, files_below};
+use super::walk::{Below, Selection, files_below};
 
 /// Shell rules: `*` matches within one folder and skips hidden files.
 pub(super) const SHELL_RULES: MatchOptions =
@@ -20,8 +20,8 @@ pub(super) fn has_wildcard(path: &OsStr) -> bool {
     path.to_string_lossy().contains(['*', '?', '['])
 }
 
-/// The data files below a folder.
-pub(super) fn folder(folder: &Path, names: DataNames) -> Result<Vec<FoundFile>> {
+/// The data files below a folder, and the folders.
+pub(super) fn folder(folder: &Path, names: DataNames) -> Result<Below> {
     files_below(folder, &names)
 }
 
@@ -77,7 +77,7 @@ impl Glob {
         if !base.is_dir() {
             return Ok(Vec::new());
         }
-        let mut found = files_below(base, &Matches { glob: self, names })?;
+        let mut found = files_below(base, &Matches { glob: self, names })?.files;
         // The paths are as they would be typed: without "./".
         found.iter_mut().for_each(|file| file.path = self.base.join(&file.relative));
         Ok(found)

@@ -25,14 +25,22 @@ pub(super) trait Selection {
     fn may_hold(&self, relative: &Path) -> bool;
 }
 
-/// The files below a folder that a selection takes.
+/// What a walk comes by.
+pub(super) struct Below {
+    /// The files that are taken, in the order of the walk.
+    pub(super) files: Vec<FoundFile>,
+    /// The folders that are searched, the first among them.
+    pub(super) folders: Vec<PathBuf>,
+}
+
+/// The files below a folder that a selection takes, and the folders that are searched for them.
 ///
 /// # Errors
 /// [`Error::NoInput`](crate::Error::NoInput) of a folder that is not readable, and of a pipe, socket
 /// or device with the name of a data file.
-pub(super) fn files_below(folder: &Path, selection: &impl Selection) -> Result<Vec<FoundFile>> {
-    let mut walk =
-        Walk { root: folder, selection, visited: HashSet::new(), links: BTreeSet::new(), found: Vec::new() };
+pub(super) fn files_below(folder: &Path, selection: &impl Selection) -> Result<Below> {
+    let found = Below { files: Vec::new(), folders: Vec::new() };
+    let mut walk = Walk { root: folder, selection, visited: HashSet::new(), links: BTreeSet::new(), found };
     let metadata = std::fs::metadata(folder).map_err(|source| no_input(folder, source))?;
     walk.visited.insert(FileId::of(folder, &metadata));
     walk.folder(Path::new(""))?;
@@ -49,7 +57,7 @@ struct Walk<'a, S> {
     visited: HashSet<FileId>,
     /// Links that are not followed yet.
     links: BTreeSet<PathBuf>,
-    found: Vec<FoundFile>,
+    found: Below,
 }
 
 impl<S: Selection> Walk<'_, S> {
@@ -64,6 +72,7 @@ impl<S: Selection> Walk<'_, S> {
             Ok((entry.file_name(), entry.file_type()?.is_symlink()))
         });
         let mut names: Vec<(OsString, bool)> = names.collect::<io::Result<_>>().map_err(failed)?;
+        self.found.folders.push(folder);
         names.sort();
         for (name, is_link) in names {
             let relative = relative.join(name);
@@ -88,7 +97,12 @@ impl<S: Selection> Walk<'_, S> {
             Err(_) if file != Candidate::Data => return Ok(()),
             Err(_) if is_dangling_link(&path) => {
                 // It is found, so that its reader names it as a bad file and the others are read.
-                self.found.push(FoundFile { path, relative: relative.to_owned(), bytes: 0, object: None });
+                self.found.files.push(FoundFile {
+                    path,
+                    relative: relative.to_owned(),
+                    bytes: 0,
+                    object: None,
+                });
                 return Ok(());
             }
             Err(source) => return Err(no_input(&path, source)),
@@ -106,7 +120,7 @@ impl<S: Selection> Walk<'_, S> {
             return Ok(());
         }
         let bytes = metadata.len();
-        self.found.push(FoundFile { path, relative: relative.to_owned(), bytes, object: None });
+        self.found.files.push(FoundFile { path, relative: relative.to_owned(), bytes, object: None });
         Ok(())
     }
 }

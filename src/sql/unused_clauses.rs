@@ -1,12 +1,12 @@
-//! Functions with clauses of others, which DataFusion passes over: of aggregates, where they are computed row by row, and
-//! DISTINCT of window functions.
+//! Clauses of aggregates and window functions, around functions with which DataFusion passes them over.
 
 use std::ops::ControlFlow;
 
 use datafusion::execution::context::SessionState;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments, ObjectNamePart,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, ObjectNamePart,
 };
 
 use crate::error::{Error, Result};
@@ -23,6 +23,9 @@ const DISTINCT_ROWS: &str =
 const RANKED_NULLS: &str = "NULLS is of values, and this function has none; leave IGNORE NULLS out";
 /// Window functions that number rows.
 const RANKS: [&str; 6] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
+/// Beginnings of names of aggregates that take all rows for DISTINCT ones.
+const OF_ALL_ROWS: [&str; 7] =
+    ["corr", "covar", "regr_", "nth_value", "lsmi_summary", "approx_percentile", "approx_median"];
 /// A function that DataFusion plans as an operator.
 const UNNEST: &str = "unnest";
 const ORDER: &str = "ORDER BY is of aggregates, and this function is computed row by row; leave it out here";
@@ -38,12 +41,8 @@ pub(super) fn refuse_unused_clauses(statement: &mut Statement, state: &SessionSt
         let is_of_rows = name == UNNEST
             || state.scalar_functions().contains_key(&name)
             || state.higher_order_functions().contains_key(&name);
-        let found = match clause(function) {
-            found if is_of_rows => found,
-            Some(DISTINCT) if state.window_functions().contains_key(&name) => Some(DISTINCT_ROWS),
-            Some(OVER) if RANKS.contains(&&*name) && function.null_treatment.is_some() => Some(RANKED_NULLS),
-            _ => None,
-        };
+        let is_window = state.window_functions().contains_key(&name);
+        let found = if is_of_rows { of_rows(function) } else { of_sets(function, &name, is_window) };
         found.map_or(ControlFlow::Continue(()), ControlFlow::Break)
     };
     match visit(statement, &mut Expressions(&mut check)) {
@@ -60,23 +59,50 @@ fn name(function: &Function) -> String {
     }
 }
 
-/// A clause that only aggregates and window functions have.
-fn clause(function: &Function) -> Option<&'static str> {
-    let (distinct, clauses) = match &function.args {
-        FunctionArguments::List(list) => {
-            (list.duplicate_treatment == Some(DuplicateTreatment::Distinct), &list.clauses[..])
-        }
-        FunctionArguments::None | FunctionArguments::Subquery(_) => (false, &[][..]),
-    };
-    let has = |is_it: fn(&FunctionArgumentClause) -> bool| clauses.iter().any(is_it);
+/// The first clause of a function that is computed row by row.
+fn of_rows(function: &Function) -> Option<&'static str> {
     match function {
         Function { filter: Some(_), .. } => Some(FILTER),
-        _ if distinct => Some(DISTINCT),
         Function { over: Some(_), .. } => Some(OVER),
-        Function { null_treatment: Some(_), .. } => Some(NULLS),
-        Function { within_group, .. } if !within_group.is_empty() => Some(ORDER),
-        _ if has(|it| matches!(it, FunctionArgumentClause::IgnoreOrRespectNulls(_))) => Some(NULLS),
-        _ if has(|it| matches!(it, FunctionArgumentClause::OrderBy(_))) => Some(ORDER),
+        _ if is_distinct(function) => Some(DISTINCT),
+        _ if treats_nulls(function) => Some(NULLS),
+        _ if is_ordered(function) => Some(ORDER),
         _ => None,
     }
+}
+
+/// The first clause without effect of an aggregate or window function.
+fn of_sets(function: &Function, name: &str, is_window: bool) -> Option<&'static str> {
+    let is_of_all = matches!(arguments(function), [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)]);
+    let takes_all = is_window || is_of_all || OF_ALL_ROWS.iter().any(|begins| name.starts_with(begins));
+    match function {
+        _ if is_distinct(function) && takes_all => Some(DISTINCT_ROWS),
+        _ if treats_nulls(function) && RANKS.contains(&name) => Some(RANKED_NULLS),
+        _ => None,
+    }
+}
+
+fn list(function: &Function) -> Option<&FunctionArgumentList> {
+    match &function.args {
+        FunctionArguments::List(list) => Some(list),
+        FunctionArguments::None | FunctionArguments::Subquery(_) => None,
+    }
+}
+
+fn arguments(function: &Function) -> &[FunctionArg] {
+    list(function).map_or(&[], |list| &list.args)
+}
+
+fn is_distinct(function: &Function) -> bool {
+    list(function).is_some_and(|list| list.duplicate_treatment == Some(DuplicateTreatment::Distinct))
+}
+
+fn treats_nulls(function: &Function) -> bool {
+    let within = |clause: &_| matches!(clause, FunctionArgumentClause::IgnoreOrRespectNulls(_));
+    function.null_treatment.is_some() || list(function).is_some_and(|list| list.clauses.iter().any(within))
+}
+
+fn is_ordered(function: &Function) -> bool {
+    let within = |clause: &_| matches!(clause, FunctionArgumentClause::OrderBy(_));
+    !function.within_group.is_empty() || list(function).is_some_and(|list| list.clauses.iter().any(within))
 }
