@@ -104,10 +104,22 @@ impl LocalFile {
     /// Has the system read a range into its cache, where it can be told so.
     pub(super) fn will_need(&self, range: Range<u64>) {
         #[cfg(target_os = "linux")]
-        if let Some(length) = std::num::NonZero::new(range.end.saturating_sub(range.start)) {
+        if let Some(length) = std::num::NonZero::new(range.end.saturating_sub(range.start))
+            && !(self.is_cached(range.start) && self.is_cached(range.end - 1))
+        {
             // Advice: a file system that takes none reads all the same.
             _ = rustix::fs::fadvise(&self.file, range.start, Some(length), rustix::fs::Advice::WillNeed);
         }
+    }
+
+    /// Whether the page cache has the byte at `start`. To ask for two takes a fiftieth of the advice, which
+    /// looks at each page between them.
+    #[cfg(target_os = "linux")]
+    fn is_cached(&self, start: u64) -> bool {
+        let mut byte = [0];
+        let to = &mut [io::IoSliceMut::new(&mut byte)];
+        rustix::io::preadv2(&self.file, to, start, rustix::io::ReadWriteFlags::NOWAIT)
+            .is_ok_and(|read| read > 0)
     }
 
     /// The file handle.
