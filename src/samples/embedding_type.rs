@@ -39,6 +39,7 @@ impl Float {
 
 /// f64 as it is read: rounded to f32.
 #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is documented")]
+#[inline(always)]
 pub(super) fn to_f32(value: f64) -> f32 {
     value as f32
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use half::f16;
 use parquet::column::page::Page;
+use pulp::Arch;
 
 use crate::parquet_file::RawPage;
 use crate::samples::embedding_type::{Float, to_f32};
@@ -111,14 +112,17 @@ impl Dictionary {
         let mut out = self.raw.buffers().take(count.checked_mul(WIDTH)?);
         let mut rest = out.bytes_mut().as_chunks_mut::<WIDTH>().0;
         for_each_block(bytes, count, |indices| {
-            // The largest is compared once for all of a block.
-            let most = indices.iter().fold(0, |most, index| most.max(*index));
-            ((most as usize) < values).then_some(())?;
-            // Of slices, since a loop over an iterator that is taken by reference is not vectorised.
             let block;
             (block, rest) = std::mem::take(&mut rest).split_at_mut_checked(indices.len())?;
-            block.iter_mut().zip(indices).for_each(|(out, index)| *out = stored(*index));
-            Some(())
+            let most = Arch::new().dispatch(
+                #[inline(always)]
+                || {
+                    block.iter_mut().zip(indices).for_each(|(out, index)| *out = stored(*index));
+                    indices.iter().fold(0, |most, index| most.max(*index))
+                },
+            );
+            // The largest is compared once for all of a block.
+            ((most as usize) < values).then_some(())
         })?;
         Some(out.into_bytes())
     }

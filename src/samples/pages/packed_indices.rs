@@ -39,8 +39,9 @@ pub(super) fn for_each_block(
             while run > 0 {
                 let indices = run.min(BLOCK);
                 let stored = (indices * width).div_ceil(8);
-                unpack(packed.get(..stored)?, &mut block);
-                packed = packed.get(stored..)?;
+                let behind = packed.get(stored..)?;
+                unpack(packed, &mut block);
+                packed = behind;
                 take(block.get(..indices)?)?;
                 run -= indices;
             }
@@ -74,7 +75,7 @@ pub(super) fn holds(bytes: &[u8], count: usize) -> bool {
     walk().is_some()
 }
 
-/// Unpacks the indices in at most [`BLOCK`] groups' bytes.
+/// Unpacks the first groups, at most a block of them.
 type Unpack = fn(&[u8], &mut [u32; BLOCK]);
 
 /// By width in bits, so that the shifts are constants.
@@ -115,32 +116,50 @@ const UNPACK: [Unpack; 33] = [
 ];
 
 fn unpack<const WIDTH: usize>(packed: &[u8], out: &mut [u32; BLOCK]) {
+    // Eight values are one vector where the shifts of a vector may differ, as from AVX2 on.
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || unpack_groups::<WIDTH>(packed, out),
+    );
+}
+
+#[inline(always)]
+fn unpack_groups<const WIDTH: usize>(packed: &[u8], out: &mut [u32; BLOCK]) {
     if WIDTH == 0 {
         out.fill(0);
         return;
     }
-    let (groups, rest) = packed.as_chunks::<WIDTH>();
-    let mut blocks = out.as_chunks_mut::<8>().0.iter_mut();
-    for (group, out) in groups.iter().zip(&mut blocks) {
-        unpack_group(group, out);
+    let groups = packed.len().div_ceil(WIDTH).min(BLOCK / 8);
+    // Groups with so many bytes from their start on, their own and others'.
+    let inner = (packed.len() + 1).saturating_sub(GROUP_BYTES).div_ceil(WIDTH).min(groups);
+    let (whole, last) = out.as_chunks_mut::<8>().0.split_at_mut(inner);
+    for (number, out) in whole.iter_mut().enumerate() {
+        if let Some(group) = packed.get(number * WIDTH..).and_then(|rest| rest.first_chunk()) {
+            unpack_group::<WIDTH>(group, out);
+        }
     }
-    if let Some(out) = blocks.next().filter(|_| !rest.is_empty()) {
-        let mut group = [0; WIDTH];
+    for (number, out) in last.iter_mut().enumerate().take(groups - inner) {
+        let mut group = [0; GROUP_BYTES];
+        let rest = packed.get((inner + number) * WIDTH..).unwrap_or_default();
         group.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        unpack_group(&group, out);
+        unpack_group::<WIDTH>(&group, out);
     }
 }
 
+/// Bytes of a group of the greatest width. In one of any width each value is in a word that ends within them.
+const GROUP_BYTES: usize = 32;
+
 #[inline(always)]
-fn unpack_group<const WIDTH: usize>(group: &[u8; WIDTH], out: &mut [u32; 8]) {
+fn unpack_group<const WIDTH: usize>(group: &[u8; GROUP_BYTES], out: &mut [u32; 8]) {
     let mask = (1_u64 << WIDTH) - 1;
     for (number, out) in out.iter_mut().enumerate() {
         let (byte, shift) = (number * WIDTH / 8, number * WIDTH % 8);
-        let mut word = 0;
-        for next in 0..(shift + WIDTH).div_ceil(8) {
-            word |= group.get(byte + next).map_or(0, |byte| u64::from(*byte)) << (8 * next);
-        }
-        *out = (word >> shift & mask) as u32;
+        let bytes = group.get(byte..).unwrap_or_default();
+        *out = if shift + WIDTH <= 32 {
+            bytes.first_chunk().map_or(0, |word| u32::from_le_bytes(*word) >> shift & mask as u32)
+        } else {
+            bytes.first_chunk().map_or(0, |word| (u64::from_le_bytes(*word) >> shift & mask) as u32)
+        };
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use parquet::errors::{ParquetError, Result as ParquetResult};
+use pulp::Arch;
 
 use crate::samples::embedding_type::{Float, to_f32};
 use crate::samples::extract::is_finite;
@@ -108,6 +109,7 @@ impl Segment {
 
 /// Joins the bytes of elements of `width` bytes. None where there are fewer.
 fn join(bytes: &[u8], width: usize, elements: Range<usize>, out: &mut [u8]) -> Option<()> {
+    #[inline(always)]
     fn of_width<const WIDTH: usize>(bytes: &[u8], elements: Range<usize>, out: &mut [u8]) -> Option<()> {
         let count = bytes.len() / WIDTH;
         for (number, out) in out.as_chunks_mut::<WIDTH>().0.chunks_mut(BLOCK).enumerate() {
@@ -129,6 +131,14 @@ fn join(bytes: &[u8], width: usize, elements: Range<usize>, out: &mut [u8]) -> O
 
 /// Converts plain values of at most [`BLOCK`] elements.
 fn plain(bytes: &[u8], float: Float, out: &mut [f32]) -> bool {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || plain_values(bytes, float, out),
+    )
+}
+
+#[inline(always)]
+fn plain_values(bytes: &[u8], float: Float, out: &mut [f32]) -> bool {
     match float {
         Float::F16 => {
             let mut halves = [f16::ZERO; BLOCK];
@@ -154,6 +164,14 @@ fn plain(bytes: &[u8], float: Float, out: &mut [f32]) -> bool {
 
 /// Converts elements of split bytes. None where there are fewer.
 fn split(bytes: &[u8], float: Float, elements: Range<usize>, out: &mut [f32]) -> Option<bool> {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || split_values(bytes, float, elements, out),
+    )
+}
+
+#[inline(always)]
+fn split_values(bytes: &[u8], float: Float, elements: Range<usize>, out: &mut [f32]) -> Option<bool> {
     let count = bytes.len() / float.bytes();
     let stream = |number: usize| bytes.get(number * count..(number + 1) * count)?.get(elements.clone());
     let mut all_finite = true;
@@ -204,6 +222,7 @@ fn split(bytes: &[u8], float: Float, elements: Range<usize>, out: &mut [f32]) ->
 }
 
 /// A block of a stream of single bytes.
+#[inline(always)]
 fn block_of(stream: &[u8], number: usize) -> &[u8] {
     let start = (number * BLOCK).min(stream.len());
     stream.get(start..stream.len().min(start + BLOCK)).unwrap_or_default()
