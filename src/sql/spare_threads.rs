@@ -1,7 +1,7 @@
 //! The threads of a query that have no partition to read.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The threads that no partition uses.
 #[derive(Debug)]
@@ -9,6 +9,10 @@ pub(super) struct SpareThreads {
     threads: usize,
     partitions: AtomicUsize,
     batches: AtomicUsize,
+    /// Batches that are being evaluated: never more than spare threads. Else those that wait would take the
+    /// place of a reader, and all would wait for it behind them.
+    evaluated: Mutex<usize>,
+    is_free: Condvar,
 }
 
 /// A batch that is evaluated beside the reading of its partition.
@@ -20,7 +24,8 @@ pub(super) struct OpenPartition(Arc<SpareThreads>);
 impl SpareThreads {
     /// Of this number of threads, none has a partition.
     pub(super) fn new(threads: usize) -> Arc<Self> {
-        Arc::new(Self { threads, partitions: AtomicUsize::new(0), batches: AtomicUsize::new(0) })
+        let (partitions, batches) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { threads, partitions, batches, evaluated: Mutex::default(), is_free: Condvar::new() })
     }
 
     /// Batches that may wait for a spare thread or be evaluated by it: two for each, so that it need not
@@ -32,6 +37,12 @@ impl SpareThreads {
     /// The threads that have no partition to read.
     pub(super) fn spare(&self) -> usize {
         self.threads.saturating_sub(self.partitions.load(Ordering::Relaxed))
+    }
+
+    /// The threads for which a partition that is opened now reads ahead: those that are spare, and at least
+    /// one that may be later.
+    pub(super) fn helpers(&self) -> usize {
+        self.spare().max(1).min(self.threads.saturating_sub(1))
     }
 
     /// Counts a partition as one that a thread reads.
@@ -47,12 +58,64 @@ impl SpareThreads {
         let taken = self.batches.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
         taken.is_ok().then(|| SpareBatch(Arc::clone(self)))
     }
+
+    fn close_partition(&self) {
+        self.partitions.fetch_sub(1, Ordering::Relaxed);
+        // A waiting batch looks at their number under the lock, and must not miss this.
+        drop(self.evaluated());
+        self.is_free.notify_all();
+    }
+
+    fn evaluated(&self) -> MutexGuard<'_, usize> {
+        self.evaluated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
+
+impl SpareBatch {
+    /// Runs the evaluation of the batch once a spare thread is free. Where a partition has opened meanwhile
+    /// and none is spare any more, one is.
+    pub(super) fn evaluate<T>(&self, work: impl FnOnce() -> T) -> T {
+        let Self(threads) = self;
+        let mut evaluated = threads.evaluated();
+        while *evaluated >= threads.spare().max(1) {
+            evaluated = threads.is_free.wait(evaluated).unwrap_or_else(PoisonError::into_inner);
+        }
+        *evaluated += 1;
+        drop(evaluated);
+        let _running = RunningBatch(threads);
+        work()
+    }
+}
+
+/// A batch in evaluation, until it is dropped, also by a panic.
+struct RunningBatch<'a>(&'a SpareThreads);
+
+impl Drop for RunningBatch<'_> {
+    fn drop(&mut self) {
+        *self.0.evaluated() -= 1;
+        self.0.is_free.notify_one();
+    }
+}
+
+/// A partition whose thread waits for batches that others evaluate. Until this is dropped it is spare, too.
+pub(super) struct WaitingPartition(Arc<SpareThreads>);
 
 impl OpenPartition {
     /// The threads that it is one of.
     pub(super) fn threads(&self) -> &Arc<SpareThreads> {
         &self.0
+    }
+
+    /// Its thread waits.
+    pub(super) fn wait(&self) -> WaitingPartition {
+        self.0.close_partition();
+        WaitingPartition(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for WaitingPartition {
+    fn drop(&mut self) {
+        self.0.partitions.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -64,6 +127,60 @@ impl Drop for SpareBatch {
 
 impl Drop for OpenPartition {
     fn drop(&mut self) {
-        self.0.partitions.fetch_sub(1, Ordering::Relaxed);
+        self.0.close_partition();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread::scope;
+
+    use super::*;
+
+    #[test]
+    fn no_more_batches_are_evaluated_than_threads_are_spare() {
+        let threads = SpareThreads::new(3);
+        let partition = threads.open_partition();
+        let batches = [(); 4].map(|()| threads.take().unwrap());
+        assert!(threads.take().is_none());
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        scope(|scope| {
+            for batch in batches {
+                let (now, most) = (&now, &most);
+                scope.spawn(move || {
+                    batch.evaluate(|| {
+                        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        std::thread::yield_now();
+                        now.fetch_sub(1, Ordering::SeqCst);
+                    });
+                });
+            }
+        });
+        assert!((1..=2).contains(&most.load(Ordering::SeqCst)));
+        assert_eq!((threads.spare(), partition.threads().helpers()), (2, 2));
+        drop(partition);
+        assert!(threads.take().is_some());
+    }
+
+    #[test]
+    fn a_thread_that_waits_is_spare_and_a_batch_needs_no_more() {
+        let threads = SpareThreads::new(2);
+        let partition = threads.open_partition();
+        let (first, second) = (threads.take().unwrap(), threads.take().unwrap());
+        let both = Barrier::new(2);
+        scope(|scope| {
+            // Each ends only beside the other, the second thread being that of the partition.
+            let waiting = partition.wait();
+            let both = &both;
+            let done = [first, second].map(|batch| scope.spawn(move || batch.evaluate(|| both.wait())));
+            done.into_iter().for_each(|thread| _ = thread.join().unwrap());
+            drop(waiting);
+        });
+        // A partition more than threads: batches that wait are evaluated all the same.
+        let batch = threads.take().unwrap();
+        let _second = (threads.open_partition(), threads.open_partition());
+        assert_eq!(threads.spare(), 0);
+        assert_eq!(batch.evaluate(|| 7), 7);
     }
 }

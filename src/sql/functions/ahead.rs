@@ -60,7 +60,10 @@ where
                 };
                 partition.ahead.push_back(evaluated);
             }
-            Some((partition.ahead.next().await?, partition))
+            let waiting = partition.open.as_ref().map(|(_, open)| open.wait());
+            let done = partition.ahead.next().await?;
+            drop(waiting);
+            Some((done, partition))
         }
     })
 }
@@ -74,10 +77,9 @@ fn beside<E>(
 where
     E: Fn(&RecordBatch) -> Result<RecordBatch> + Send + Sync + 'static,
 {
-    let task = SpawnedTask::spawn_blocking(move || evaluate(&batch));
+    let task = SpawnedTask::spawn_blocking(move || spare.evaluate(|| evaluate(&batch)));
     async move {
         let evaluated = task.join_unwind().await;
-        drop(spare);
         evaluated.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
     }
 }

@@ -85,6 +85,7 @@ impl FileLists {
     }
 
     fn read_runs(&mut self, rows: &[i64]) -> Result<Vec<ArrayRef>> {
+        let has_spare = self.partition.threads().spare() > 0;
         let mut parts: Vec<Vec<ArrayRef>> = vec![Vec::new(); self.positions.len()];
         for run in rows.chunk_by(|row, next| row.checked_add(1) == Some(*next)) {
             let first = run.first().and_then(|row| usize::try_from(*row).ok()).unwrap_or(usize::MAX);
@@ -94,7 +95,9 @@ impl FileLists {
                 let taken = end.min(group.rows.end) - at;
                 for (parts, reader) in parts.iter_mut().zip(&mut group.readers) {
                     parts.push(reader.read(taken)?);
-                    group.read_ahead.jobs().try_iter().for_each(|job| _ = spawn_blocking(|| job.run()));
+                    // Without a spare thread the reader loads them, when it needs them.
+                    let jobs = group.read_ahead.jobs().try_iter();
+                    jobs.filter(|_| has_spare).for_each(|job| _ = spawn_blocking(|| job.run()));
                 }
                 at += taken;
             }
@@ -124,9 +127,9 @@ impl FileLists {
         for number in 0..self.input.metadata().num_row_groups() {
             let rows = start..start + self.input.rows_in(number);
             if rows.contains(&row) {
-                let read_ahead = match self.partition.threads().spare() {
+                let read_ahead = match self.partition.threads().helpers() {
                     0 => ReadAhead::none(),
-                    spare => ReadAhead::new(spare, self.limit_bytes),
+                    helpers => ReadAhead::new(helpers, self.limit_bytes),
                 };
                 let open = |position: &usize| ListReader::open(&self.input, *position, number, &read_ahead);
                 let readers = self.positions.iter().map(open).collect::<Result<_>>()?;

@@ -13,6 +13,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 
 use self::file_lists::ListScan;
+use self::row_group_ranges::cut_between_row_groups;
 use self::source::ListSource;
 use super::parquet_reader::MetadataCache;
 use super::spare_threads::SpareThreads;
@@ -20,6 +21,7 @@ use super::spare_threads::SpareThreads;
 mod columns;
 mod file_lists;
 mod morsels;
+mod row_group_ranges;
 mod source;
 
 pub(super) use self::file_lists::LocalName;
@@ -63,6 +65,7 @@ impl ListScans {
             Some(source) => {
                 let mut config = config.clone();
                 config.file_source = Arc::new(source);
+                config.file_groups = cut_between_row_groups(&config.file_groups, &self.cache);
                 Ok(Transformed::yes(DataSourceExec::from_data_source(config)))
             }
         }
