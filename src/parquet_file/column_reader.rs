@@ -38,9 +38,11 @@ impl ColumnReader {
         let mask = ProjectionMask::roots(input.metadata().file_metadata().schema_descr(), [position]);
         let file = CheckedFile::of_column(input, row_group, position);
         let is_whole = rows.len() == input.rows_in(row_group);
-        file.will_need(if is_whole { u64::MAX } else { FIRST_BYTES });
-        file.check_lengths()?;
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
+        // The clone that is read: each has its own requests in flight.
+        let read = file.clone();
+        read.will_need(if is_whole { u64::MAX } else { FIRST_BYTES });
+        read.check_lengths()?;
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(read, input.arrow().clone())
             .with_row_groups(vec![row_group])
             .with_projection(mask)
             .with_offset(rows.start)
