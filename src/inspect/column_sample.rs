@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
@@ -42,19 +43,20 @@ impl ColumnSample {
         }
     }
 
-    /// Adds rows of a row group.
-    fn read(&mut self, input: &Input, row_group: usize, rows: std::ops::Range<usize>) -> Result<()> {
+    /// Adds ranges of the rows of a row group, ascending.
+    fn read(&mut self, input: &Input, row_group: usize, ranges: &[Range<usize>]) -> Result<()> {
+        let rows = ranges.iter().map(ExactSizeIterator::len).sum::<usize>();
         let column = input.column(&self.column).ok();
         let found = column.and_then(|(at, field)| Some((at, EmbeddingType::of(field.data_type())?)));
         let (Some((position, kind)), true) = (found, self.dim > 0) else {
-            self.null_rows += rows.len();
-            self.push_bad(rows.len());
+            self.null_rows += rows;
+            self.push_bad(rows);
             return Ok(());
         };
         let mut reader =
-            ColumnReader::open(input, position, &self.column, row_group, rows.clone(), BATCH_ROWS)?;
-        for start in rows.clone().step_by(BATCH_ROWS) {
-            let count = BATCH_ROWS.min(rows.end - start);
+            ColumnReader::open_ranges(input, position, &self.column, row_group, ranges, BATCH_ROWS)?;
+        for start in (0..rows).step_by(BATCH_ROWS) {
+            let count = BATCH_ROWS.min(rows - start);
             let batch = extract(&reader.read(count)?, kind, self.dim)?;
             let first = self.is_good.len();
             self.values.extend_from_slice(&batch.values);
@@ -167,10 +169,12 @@ impl SampledRows {
             let input = open(file)?;
             for row_group in 0..input.metadata().num_row_groups() {
                 let end = before + input.rows_in(row_group) as u64;
-                for range in plan.within(before..end) {
-                    let rows = (range.start - before) as usize..(range.end - before) as usize;
-                    columns.iter_mut().try_for_each(|column| column.read(&input, row_group, rows.clone()))?;
-                    sampled.files.extend(rows.map(|_| number));
+                let in_group =
+                    |range: Range<u64>| (range.start - before) as usize..(range.end - before) as usize;
+                let ranges: Vec<Range<usize>> = plan.within(before..end).map(in_group).collect();
+                if !ranges.is_empty() {
+                    columns.iter_mut().try_for_each(|column| column.read(&input, row_group, &ranges))?;
+                    sampled.files.extend(ranges.iter().flat_map(|rows| rows.clone().map(|_| number)));
                 }
                 before = end;
             }

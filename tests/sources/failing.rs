@@ -161,6 +161,25 @@ fn the_models_and_the_copy_ask_for_the_embeddings_once() {
 }
 
 #[test]
+fn a_sample_of_rows_is_read_in_one_pass() {
+    let dir = tempfile::tempdir().unwrap();
+    let synth = ["synth", "gaussian", "--classes", "4", "--rows", "150000", "-o", "in.parquet"];
+    must(lsmi().current_dir(dir.path()).args(synth));
+    let file = fs::read(dir.path().join("in.parquet")).unwrap();
+    let (url, traffic) = serve(file.clone(), |_| Answer::Whole);
+    let mut inspect = lsmi();
+    let ran = run(inspect.args(["inspect", "--json"]).arg(format!("{url}/in.parquet")));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let local = run(lsmi().current_dir(dir.path()).args(["inspect", "--json", "in.parquet"]));
+    let columns =
+        |ran: &Ran| serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["embeddings"].clone();
+    assert_eq!(columns(&ran), columns(&local));
+    // The sample, the first rows, the labels and the footer.
+    let sent = traffic.bytes.load(Ordering::SeqCst);
+    assert!(sent < file.len() * 2, "{sent} of {}", file.len());
+}
+
+#[test]
 fn a_server_without_ranges_is_not_asked_again() {
     let file = fs::read(fitted().join("in.parquet")).unwrap();
     let (url, traffic) = serve(file, |_| Answer::NoRange);
