@@ -9,9 +9,9 @@ pub(super) struct SpareThreads {
     threads: usize,
     partitions: AtomicUsize,
     batches: AtomicUsize,
-    /// Batches that are being evaluated: never more than spare threads. Else those that wait would take the
-    /// place of a reader, and all would wait for it behind them.
-    evaluated: Mutex<usize>,
+    /// Batches in evaluation, at most as many as spare threads. Each borrows a session of the engine: one more
+    /// would borrow the reader's, which would wait for it.
+    running: Mutex<usize>,
     is_free: Condvar,
 }
 
@@ -25,7 +25,7 @@ impl SpareThreads {
     /// Of this number of threads, none has a partition.
     pub(super) fn new(threads: usize) -> Arc<Self> {
         let (partitions, batches) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { threads, partitions, batches, evaluated: Mutex::default(), is_free: Condvar::new() })
+        Arc::new(Self { threads, partitions, batches, running: Mutex::default(), is_free: Condvar::new() })
     }
 
     /// Batches that may wait for a spare thread or be evaluated by it: two for each, so that it need not
@@ -62,12 +62,12 @@ impl SpareThreads {
     fn close_partition(&self) {
         self.partitions.fetch_sub(1, Ordering::Relaxed);
         // A waiting batch looks at their number under the lock, and must not miss this.
-        drop(self.evaluated());
+        drop(self.running());
         self.is_free.notify_all();
     }
 
-    fn evaluated(&self) -> MutexGuard<'_, usize> {
-        self.evaluated.lock().unwrap_or_else(PoisonError::into_inner)
+    fn running(&self) -> MutexGuard<'_, usize> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,12 +76,12 @@ impl SpareBatch {
     /// and none is spare any more, one is.
     pub(super) fn evaluate<T>(&self, work: impl FnOnce() -> T) -> T {
         let Self(threads) = self;
-        let mut evaluated = threads.evaluated();
-        while *evaluated >= threads.spare().max(1) {
-            evaluated = threads.is_free.wait(evaluated).unwrap_or_else(PoisonError::into_inner);
+        let mut running = threads.running();
+        while *running >= threads.spare().max(1) {
+            running = threads.is_free.wait(running).unwrap_or_else(PoisonError::into_inner);
         }
-        *evaluated += 1;
-        drop(evaluated);
+        *running += 1;
+        drop(running);
         let _running = RunningBatch(threads);
         work()
     }
@@ -92,7 +92,7 @@ struct RunningBatch<'a>(&'a SpareThreads);
 
 impl Drop for RunningBatch<'_> {
     fn drop(&mut self) {
-        *self.0.evaluated() -= 1;
+        *self.0.running() -= 1;
         self.0.is_free.notify_one();
     }
 }

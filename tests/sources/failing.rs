@@ -136,14 +136,20 @@ fn a_connection_that_is_cut_is_taken_up_where_it_was() {
     assert!(output(&dir) == output(&undisturbed));
 }
 
-#[test]
-fn the_models_and_the_copy_ask_for_the_embeddings_once() {
+/// A file `in.parquet` whose column chunks are of several pieces, and its bytes.
+fn large_file() -> (tempfile::TempDir, Vec<u8>) {
     let dir = tempfile::tempdir().unwrap();
     let synth = ["synth", "gaussian", "--classes", "4", "--rows", "150000", "-o", "in.parquet"];
     must(lsmi().current_dir(dir.path()).args(synth));
     let file = fs::read(dir.path().join("in.parquet")).unwrap();
-    // Several pieces of a column chunk, and a request now and then that fails or is cut.
     assert!(file.len() > 9 << 20, "{}", file.len());
+    (dir, file)
+}
+
+#[test]
+fn the_models_and_the_copy_ask_for_the_embeddings_once() {
+    let (_dir, file) = large_file();
+    // And a request now and then that fails or is cut.
     let answers: [fn(usize) -> Answer; 2] = [
         |_| Answer::Whole,
         |request| if request % 5 == 3 { Answer::Status("503 Slow Down") } else { Answer::Whole },
@@ -162,10 +168,7 @@ fn the_models_and_the_copy_ask_for_the_embeddings_once() {
 
 #[test]
 fn a_sample_of_rows_is_read_in_one_pass() {
-    let dir = tempfile::tempdir().unwrap();
-    let synth = ["synth", "gaussian", "--classes", "4", "--rows", "150000", "-o", "in.parquet"];
-    must(lsmi().current_dir(dir.path()).args(synth));
-    let file = fs::read(dir.path().join("in.parquet")).unwrap();
+    let (dir, file) = large_file();
     let (url, traffic) = serve(file.clone(), |_| Answer::Whole);
     let mut inspect = lsmi();
     let ran = run(inspect.args(["inspect", "--json"]).arg(format!("{url}/in.parquet")));

@@ -109,7 +109,6 @@ impl Segment {
 
 /// Joins the bytes of elements of `width` bytes. None where there are fewer.
 fn join(bytes: &[u8], width: usize, elements: Range<usize>, out: &mut [u8]) -> Option<()> {
-    #[inline(always)]
     fn of_width<const WIDTH: usize>(bytes: &[u8], elements: Range<usize>, out: &mut [u8]) -> Option<()> {
         let count = bytes.len() / WIDTH;
         for (number, out) in out.as_chunks_mut::<WIDTH>().0.chunks_mut(BLOCK).enumerate() {

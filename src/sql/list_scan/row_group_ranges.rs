@@ -2,28 +2,33 @@
 //! into equal numbers of bytes and has a row group read where it begins, so that of three row groups one
 //! partition gets two, or all.
 
+use std::collections::HashMap;
+
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::FileGroup;
+use datafusion::object_store::path::Path;
 use datafusion::parquet::file::metadata::ParquetMetaData;
 
 use super::super::parquet_reader::MetadataCache;
 
-/// Moves the cuts within files to the row groups of which they leave less than a half on their left.
+/// Moves each cut within a file to the start of a row group: of the first that has at most a half before it.
 pub(super) fn cut_between_row_groups(groups: &[FileGroup], cache: &MetadataCache) -> Vec<FileGroup> {
-    let cut = |file: &PartitionedFile| {
-        let metadata = file.range.as_ref().and_then(|_| cache.get(&file.object_meta));
-        let starts = metadata.and_then(|metadata| row_group_starts(&metadata));
-        let (Some(starts), Ok(end)) = (starts, i64::try_from(file.object_meta.size)) else {
+    // Looked up once for a file: both sides of a cut have to move to the same place, and the cache may drop
+    // metadata in between.
+    let mut known: HashMap<Path, Option<Vec<i64>>> = HashMap::new();
+    let mut cut = |file: &PartitionedFile| {
+        let (Some(range), Ok(end)) = (&file.range, i64::try_from(file.object_meta.size)) else {
             return file.clone();
         };
-        let range = file.range.as_ref().map(|FileRange { start, end: behind }| FileRange {
-            start: nearest(&starts, end, *start),
-            end: nearest(&starts, end, *behind),
-        });
-        PartitionedFile { range, ..file.clone() }
+        let starts = known
+            .entry(file.object_meta.location.clone())
+            .or_insert_with(|| cache.get(&file.object_meta).and_then(|metadata| row_group_starts(&metadata)));
+        let Some(starts) = starts else { return file.clone() };
+        let [start, end] = [range.start, range.end].map(|at| nearest(starts, end, at));
+        PartitionedFile { range: Some(FileRange { start, end }), ..file.clone() }
     };
     let cut_group = |group: &FileGroup| match group.iter().any(|file| file.range.is_some()) {
-        true => FileGroup::new(group.iter().map(cut).collect()),
+        true => FileGroup::new(group.iter().map(&mut cut).collect()),
         false => group.clone(),
     };
     groups.iter().map(cut_group).collect()
