@@ -153,3 +153,17 @@ fn an_interrupted_run_keeps_what_it_has() {
     // 24 bytes of values for each row, and a head for each batch.
     assert!(last_json(&ran)["resumed_rows"].as_u64().unwrap() > 20_000, "{}", ran.stdout);
 }
+
+#[test]
+fn a_journal_of_another_version_is_named_and_its_rows_computed_anew() {
+    let work = work();
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.parquet");
+    let journal = folder.path().join(".out.parquet.lsmi-journal");
+    std::fs::write(&journal, [&b"LSMIJNL2"[..], &[7; 4000]].concat()).unwrap();
+    let ran = annotated(&work.input, &output, &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("another version of lsmi-etl"), "{}", ran.stderr);
+    assert!(std::fs::read(&output).unwrap() == work.undisturbed);
+    assert_eq!(names(folder.path()), ["out.parquet"]);
+}

@@ -17,6 +17,8 @@ use crate::annotate::batch::{BadRow, Batch};
 use crate::samples::{Fate, Modality};
 
 pub(super) const MAGIC: &[u8; 8] = b"LSMIJNL3";
+/// The magic of all versions, without their number.
+pub(super) const NAME: &[u8] = b"LSMIJNL";
 pub(super) const CHECKSUM_BYTES: usize = 16;
 /// A frame's fixed part before its checksum.
 const FIELDS_BYTES: usize = 24;

@@ -23,12 +23,12 @@ pub(super) use self::frame::{decode_frame, encode_frame};
 pub(super) use self::lock::{JournalKey, LockPatience};
 pub(super) use self::reader::Reader;
 
-use self::frame::{CHECKSUM_BYTES, HEAD_BYTES, Head, MAGIC};
+use self::frame::{CHECKSUM_BYTES, HEAD_BYTES, Head, MAGIC, NAME};
 use self::watermark::Watermark;
 use super::batch::Batch;
 use crate::error::{Error, Place, Result};
 use crate::provenance::Identity;
-use crate::storage::positioned_io::write_all_at;
+use crate::storage::positioned_io::{read_exact_at, write_all_at};
 use crate::threads::spawn_detached;
 
 /// Interval between calls of fdatasync.
@@ -138,6 +138,13 @@ impl Journal {
                 journal.replay(replay)?;
             }
             None => {
+                if !restart && journal.is_of_another_format() {
+                    tracing::warn!(
+                        "{}: an unfinished run of another version of lsmi-etl, which this one cannot go on with; its rows \
+                         are computed anew",
+                        journal.path.display()
+                    );
+                }
                 journal.truncate(0)?;
                 journal.fresh = true;
                 journal.batch_rows = batch_rows()?;
@@ -312,6 +319,12 @@ impl Journal {
         while self.rows.get(self.next.row_group) == Some(&0) {
             self.next.row_group += 1;
         }
+    }
+
+    /// Whether the file begins as the journals of another version do.
+    fn is_of_another_format(&self) -> bool {
+        let mut magic = [0; MAGIC.len()];
+        read_exact_at(&self.file, &mut magic, 0).is_ok() && magic.starts_with(NAME) && magic != *MAGIC
     }
 
     /// The header, where the file has a complete one.
