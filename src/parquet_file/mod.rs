@@ -20,6 +20,7 @@ mod page_header;
 mod page_walk;
 mod raw_page;
 mod raw_pages;
+mod snappy;
 mod thrift;
 
 pub(crate) use checked_file::CheckedFile;
