@@ -230,7 +230,8 @@ impl<'a> FileComputation<'a> {
     pub(super) fn share_embeddings(&self) {
         let input = &self.job.input;
         let row_groups = self.journal.next().row_group..input.metadata().num_row_groups();
-        input.file().read_by_two(self.source.embedding_bytes(row_groups), self.job.paths.output);
+        let reads = self.source.planned_reads(row_groups);
+        input.file().plan(&reads, self.job.paths.output, self.job.run.limit_bytes());
     }
 
     /// Computes the rows that the journal lacks.

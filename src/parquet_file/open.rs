@@ -279,6 +279,8 @@ fn footer_kind(file: &SourceFile, place: &Place) -> Result<FooterKind> {
         read.map_err(|source| io_errors::io(place.clone(), "read", source))?;
         Ok(bytes)
     };
+    // Both at once from a store, and the end for all who read the footer.
+    file.announce_end();
     let head = read(0, HEAD_BYTES)?;
     let tail = read(file.bytes().saturating_sub(4), 4)?;
     match (not_parquet(file.path(), &head, &tail, file.bytes()), &tail[..]) {

@@ -8,10 +8,12 @@ use arrow::array::ArrayRef;
 
 use crate::error::{Error, Place, Result};
 use crate::parquet_file::{ColumnReader, Input, caught};
+use crate::storage::PlannedRead;
 
 use super::deferred::{DeferredEmbedding, DeferredSamples};
 use super::embedding_type::EmbeddingType;
 use super::extract::extract;
+use super::first_rows;
 use super::label_source::FolderLabel;
 use super::label_type::LabelPlace;
 use super::pages::EmbeddingPageReader;
@@ -36,6 +38,12 @@ impl Source {
     /// that does not fit; [`Error::Config`] where the classes do not hold together.
     pub fn new(input: &Input, request: &ColumnRequest<'_>) -> Result<Self> {
         let roles = Roles::find(input.schema(), &input.place(), request)?;
+        // Of all columns at once from a store.
+        for EmbeddingColumn { column, kind, .. } in &roles.x {
+            if kind.dimension().is_none() {
+                first_rows::announce(input, column.position);
+            }
+        }
         for EmbeddingColumn { column, kind, dim } in &roles.x {
             check_possible(input, column, *dim)?;
             if kind.dimension().is_none() {
@@ -66,20 +74,29 @@ impl Source {
         })
     }
 
-    /// The bytes of the embeddings in these row groups, in the order of the file.
-    pub fn embedding_bytes(&self, row_groups: Range<usize>) -> Vec<Range<u64>> {
+    /// What the samples of these row groups are read from, in the order of the file.
+    pub fn planned_reads(&self, row_groups: Range<usize>) -> Vec<PlannedRead> {
+        let Roles { x, label, key, .. } = &self.roles;
+        let mut positions: Vec<usize> = x.iter().map(|embedding| embedding.column.position).collect();
+        positions.extend(std::iter::once(label).chain(key).filter_map(|values| match values {
+            ValueSource::Column(column) => Some(column.position),
+            ValueSource::Folder(..) => None,
+        }));
         let schema = self.input.metadata().file_metadata().schema_descr();
-        let positions: Vec<usize> = self.roles.x.iter().map(|embedding| embedding.column.position).collect();
         let leaves: Vec<usize> = (0..schema.num_columns())
             .filter(|leaf| positions.contains(&schema.get_column_root_idx(*leaf)))
             .collect();
         let chunks = row_groups.flat_map(|row_group| leaves.iter().map(move |leaf| (row_group, *leaf)));
-        let chunks = chunks.filter_map(|(row_group, leaf)| self.input.column_chunk(row_group, leaf));
-        let mut bytes: Vec<Range<u64>> = chunks.map(|chunk| chunk.bytes().clone()).collect();
-        bytes.sort_unstable_by_key(|bytes| bytes.start);
+        let mut reads: Vec<PlannedRead> = chunks
+            .filter_map(|(row_group, leaf)| {
+                let chunk = self.input.column_chunk(row_group, leaf)?;
+                Some(PlannedRead { bytes: chunk.bytes().clone(), column: leaf })
+            })
+            .collect();
+        reads.sort_unstable_by_key(|read| read.bytes.start);
         // Chunks that overlap are damage, which their reader names.
-        bytes.dedup_by(|next, last| next.start < last.end);
-        bytes
+        reads.dedup_by(|next, last| next.bytes.start < last.bytes.end);
+        reads
     }
 
     /// Reads rows of a row group in batches of `batch_rows` (the last may be shorter). Where

@@ -14,7 +14,7 @@ use super::buffer_pool::BufferPool;
 use super::file_version::FileVersion;
 use super::leftovers::folder_of;
 use super::local::LocalFile;
-use super::remote::RemoteFile;
+use super::remote::{PlannedRead, RemoteFile};
 use super::store_url::is_url;
 
 /// An open file, local or in an object store. Cheap to clone.
@@ -123,14 +123,29 @@ impl SourceFile {
         }
     }
 
-    /// Says that two clones will read these ranges, which are in order and apart from each other. A store is
-    /// asked for them once: from one reader to the other they are kept in a file without a name, in the
-    /// folder of `output`, or that for temporary files if it is a URL.
-    pub(crate) fn read_by_two(&self, ranges: Vec<Range<u64>>, output: &Path) {
+    /// Says that a clone will read each of these ranges, which are in order and apart from each other, and
+    /// another the whole file. A store is asked for them once: from one reader to the other they are kept in a
+    /// file without a name, in the folder of `output`, or that for temporary files if it is a URL. The requests
+    /// in flight depend on the memory that there is.
+    pub(crate) fn plan(&self, reads: &[PlannedRead], output: &Path, memory_bytes: u64) {
         match self {
             Self::Local(_) => {}
-            Self::Remote(file) if is_url(output) => file.read_by_two(ranges, &std::env::temp_dir()),
-            Self::Remote(file) => file.read_by_two(ranges, folder_of(output)),
+            Self::Remote(file) if is_url(output) => file.plan(reads, &std::env::temp_dir(), memory_bytes),
+            Self::Remote(file) => file.plan(reads, folder_of(output), memory_bytes),
+        }
+    }
+
+    /// Says that so many clones will read the start of a range. A store is asked for it at once, and once.
+    pub(crate) fn announce(&self, range: Range<u64>, readers: usize) {
+        if let Self::Remote(file) = self {
+            file.announce(range, readers);
+        }
+    }
+
+    /// Says that the end will be read. A store is asked for it at once, and once.
+    pub(crate) fn announce_end(&self) {
+        if let Self::Remote(file) = self {
+            file.announce_end();
         }
     }
 

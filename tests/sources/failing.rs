@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::harness::files::read;
 use crate::harness::{Ran, fitted, lsmi, must, run};
 
 /// What a server was asked for and has sent.
@@ -164,6 +165,31 @@ fn the_models_and_the_copy_ask_for_the_embeddings_once() {
             fs::read_dir(remote.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["out.parquet"]);
     }
+}
+
+#[test]
+fn short_row_groups_are_requested_in_pieces_of_several() {
+    let dir = tempfile::tempdir().unwrap();
+    let synth = ["synth", "gaussian", "--classes", "4", "--rows", "60000", "--row-group-rows", "500"];
+    must(lsmi().current_dir(dir.path()).args(synth).args(["-o", "in.parquet"]));
+    let file = fs::read(dir.path().join("in.parquet")).unwrap();
+    let (url, traffic) = serve(file.clone(), |_| Answer::Whole);
+    let (ran, remote) = annotate(&format!("{url}/in.parquet"), "60");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let sent = traffic.bytes.load(Ordering::SeqCst);
+    assert!(sent < file.len() + file.len() / 5, "{sent} of {}", file.len());
+    // Of 120 row groups of three columns, besides the footer and the first rows.
+    let requests = traffic.requests();
+    assert!(requests < 20 + file.len() / (1 << 20), "{requests}");
+    let bundle = fitted().join("bundle");
+    must(
+        lsmi()
+            .current_dir(dir.path())
+            .args(["annotate", "in.parquet", "out.parquet", "--bundle"])
+            .arg(bundle),
+    );
+    let columns = |dir: &tempfile::TempDir| read(&dir.path().join("out.parquet")).columns().to_vec();
+    assert!(columns(&remote) == columns(&dir));
 }
 
 #[test]

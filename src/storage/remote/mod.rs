@@ -16,12 +16,16 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Place, Result};
 
+use self::announced::Announced;
 use self::shared_pieces::SharedPieces;
 use super::buffer_pool::BufferPool;
 use super::file_version::FileVersion;
 use super::object_store::{self as store, Location};
 
+mod announced;
 mod shared_pieces;
+
+pub use shared_pieces::PlannedRead;
 
 /// Size of the first range request. Each sequential request doubles it, up to
 /// [`MAX_RANGE_BYTES`].
@@ -30,6 +34,8 @@ const MAX_RANGE_BYTES: u64 = 1 << 22;
 
 /// Requests in flight where it is known what will be read: with [`MAX_RANGE_BYTES`], 16 MiB for a reader.
 const IN_FLIGHT: usize = 4;
+/// The part of the memory that a program may use which the requests of a reader may take.
+const MEMORY_SHARE: u64 = 16;
 
 /// A read near the end fetches at least this much of it, since it usually reads the footer.
 const TAIL_BYTES: u64 = 1 << 16;
@@ -49,8 +55,9 @@ struct Object {
     version: FileVersion,
     first_error: Mutex<Option<Error>>,
     pool: BufferPool,
-    /// What two clones will read.
+    /// What several clones will read.
     shared: OnceLock<Arc<SharedPieces>>,
+    announced: Announced,
 }
 
 /// The range of the object in memory, and the requests for those that follow it.
@@ -96,6 +103,7 @@ impl RemoteFile {
             first_error: Mutex::new(None),
             pool: BufferPool::default(),
             shared: OnceLock::new(),
+            announced: Announced::default(),
         };
         Ok(Self { object: Arc::new(object), window: Arc::default() })
     }
@@ -192,12 +200,31 @@ impl RemoteFile {
         }
     }
 
-    /// Says that two clones will read these ranges, in order and apart from each other: they are requested
-    /// once, and kept in a file in `folder` from one reader to the other.
-    pub(super) fn read_by_two(&self, ranges: Vec<Range<u64>>, folder: &Path) {
-        if let Some(shared) = SharedPieces::new(ranges, folder) {
+    /// Says that a clone will read each of these ranges, which are in order and apart from each other, and
+    /// another all of the object: they are requested once, and kept in a file in `folder` until all have them.
+    /// With less memory fewer requests are in flight.
+    pub(super) fn plan(&self, reads: &[PlannedRead], folder: &Path, memory_bytes: u64) {
+        let in_flight = (memory_bytes / MEMORY_SHARE / MAX_RANGE_BYTES).clamp(1, IN_FLIGHT as u64) as usize;
+        if let Some(shared) = SharedPieces::new(reads, folder, in_flight) {
+            self.object.announced.retain(|range| shared.has(range));
             _ = self.object.shared.set(shared);
         }
+    }
+
+    /// Says that clones will read the start of a range, of at most 4 MiB, and so many of them: it is requested
+    /// at once, and once.
+    pub(super) fn announce(&self, range: Range<u64>, readers: usize) {
+        let range = range.start..range.end.min(range.start + MAX_RANGE_BYTES).min(self.bytes());
+        // Without a runtime to send requests, the read says so.
+        if let Ok(runtime) = store::runtime() {
+            self.object.announced.add(range.clone(), readers, runtime.spawn(self.object.send(range)));
+        }
+    }
+
+    /// Says that the end of the object will be read.
+    pub(super) fn announce_end(&self) {
+        let size = self.bytes();
+        self.announce(size.saturating_sub(TAIL_BYTES)..size, usize::MAX);
     }
 
     /// Says that a range will be read, from its start on: it is requested at once, in pieces.
@@ -231,9 +258,10 @@ impl RemoteFile {
             None => {
                 window.requested.clear();
                 let end = offset.saturating_add(wanted.max(window.range_bytes)).min(size);
-                let start = if end == size { offset.min(size.saturating_sub(TAIL_BYTES)) } else { offset };
-                let range = self.requestable(offset, start, end);
-                (range.start, store::block_on(self.get(range))?)
+                let is_tail = end == size && offset + TAIL_BYTES > size && self.object.shared.get().is_none();
+                let start = if is_tail { size.saturating_sub(TAIL_BYTES) } else { offset };
+                let range = self.requestable(start, end);
+                (start, store::block_on(self.get(range))?)
             }
         };
         let bytes = answer.map_err(|error| self.failed(&error))?;
@@ -244,7 +272,8 @@ impl RemoteFile {
         (window.start, window.bytes) = (start, bytes);
         if end < window.horizon {
             self.request_ahead(window, end)?;
-        } else if follows && end < size && window.requested.is_empty() {
+        } else if follows && end < size && end != window.horizon && window.requested.is_empty() {
+            // Behind what it was told of, a reader may go on.
             self.request(window, end, (end + window.range_bytes).min(size)).map(drop)?;
         }
         Ok(())
@@ -253,7 +282,8 @@ impl RemoteFile {
     /// Keeps some requests in flight, up to the horizon. The first of them is at `next`, if there is none.
     fn request_ahead(&self, window: &mut Window, next: u64) -> Result<()> {
         let mut next = window.requested.back().map_or(next, |request| request.range.end);
-        while window.requested.len() < IN_FLIGHT && next < window.horizon {
+        let in_flight = self.object.shared.get().map_or(IN_FLIGHT, |shared| shared.in_flight());
+        while window.requested.len() < in_flight && next < window.horizon {
             next = self.request(window, next, (next + MAX_RANGE_BYTES).min(window.horizon))?;
         }
         Ok(())
@@ -261,39 +291,72 @@ impl RemoteFile {
 
     /// Sends a request from `start` on; returns its end.
     fn request(&self, window: &mut Window, start: u64, end: u64) -> Result<u64> {
-        let range = self.requestable(start, start, end);
+        let range = self.requestable(start, end);
         let answer = store::runtime()?.spawn(self.get(range.clone()));
         let end = range.end;
         window.requested.push_back(Request { range, answer });
         Ok(end)
     }
 
-    /// The range with `offset` that is requested where a reader wants `start..end`: a piece that two readers
-    /// share, or what is between such pieces.
-    fn requestable(&self, offset: u64, start: u64, end: u64) -> Range<u64> {
+    /// The range from `start` on that is requested where a reader wants up to `end`: of one piece that readers
+    /// share, or of none.
+    fn requestable(&self, start: u64, end: u64) -> Range<u64> {
         let Some(shared) = self.object.shared.get() else { return start..end };
-        match shared.piece_at(offset) {
-            Some(piece) => piece,
-            None => offset..shared.next_start(offset).map_or(end, |next| end.min(next)),
-        }
+        let boundary = match shared.piece_at(start) {
+            Some((_, piece)) => piece.end,
+            None => shared.next_start(start).unwrap_or(end),
+        };
+        start..end.min(boundary)
     }
 
     fn get(&self, range: Range<u64>) -> impl Future<Output = object_store::Result<Bytes>> + use<> {
         let object = Arc::clone(&self.object);
-        // If-Match compares strongly: a weak ETag never matches.
-        let tag = object.meta.e_tag.clone().filter(|tag| !tag.starts_with("W/"));
-        let bounded = Some(GetRange::Bounded(range.clone()));
-        let options = GetOptions { range: bounded, if_match: tag, ..GetOptions::default() };
         async move {
-            let request =
-                async { object.location.store.get_opts(&object.path, options).await?.bytes().await };
-            match object.shared.get() {
-                Some(shared) if shared.piece_at(range.start) == Some(range.clone()) => {
-                    shared.get(range, request).await
+            let shared = object.shared.get();
+            match shared.and_then(|shared| Some((shared, shared.piece_at(range.start)?.0))) {
+                Some((shared, piece)) => {
+                    for (claim, range) in shared.behind(piece) {
+                        let request = object.request(range);
+                        tokio::spawn(async move {
+                            // An error is that of the reader that needs it.
+                            if let Ok(bytes) = request.await {
+                                claim.keep(bytes, 0).await;
+                            }
+                        });
+                    }
+                    shared.get(piece, range, |range| object.request(range)).await
                 }
-                _ => request.await,
+                None => object.request(range).await,
             }
         }
+    }
+}
+
+impl Object {
+    /// The bytes of a range, of an announced request or of its own.
+    fn request(
+        self: &Arc<Self>,
+        range: Range<u64>,
+    ) -> impl Future<Output = object_store::Result<Bytes>> + use<> {
+        let object = Arc::clone(self);
+        async move {
+            match object.announced.get(&range).await {
+                Some(bytes) => Ok(bytes),
+                None => object.send(range).await,
+            }
+        }
+    }
+
+    fn send(
+        self: &Arc<Self>,
+        range: Range<u64>,
+    ) -> impl Future<Output = object_store::Result<Bytes>> + use<> {
+        let object = Arc::clone(self);
+        // If-Match compares strongly: a weak ETag never matches.
+        let tag = object.meta.e_tag.clone().filter(|tag| !tag.starts_with("W/"));
+        let range = Some(GetRange::Bounded(range));
+        let options = GetOptions { range, if_match: tag, ..GetOptions::default() };
+        async move { object.location.store.get_opts(&object.path, options).await?.bytes().await }
     }
 }
 
