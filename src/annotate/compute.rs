@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -51,6 +52,8 @@ pub(super) struct FileJob<'a> {
     pub(super) replaced: ReplacedColumns,
     pub(super) identity: Identity,
     pub(super) start: Instant,
+    /// Its columns, once they are checked.
+    source: OnceLock<Source>,
 }
 
 impl<'a> FileJob<'a> {
@@ -67,7 +70,7 @@ impl<'a> FileJob<'a> {
         check_new_fields(input.schema(), &input.place(), &columns.fields())?;
         let engine = run.engine.describe().to_string();
         let identity = Identity::new(&input, run.bundle, columns.identity(), engine)?;
-        Ok(Self { run, paths, input, columns, replaced, identity, start })
+        Ok(Self { run, paths, input, columns, replaced, identity, start, source: OnceLock::new() })
     }
 
     /// The samples of the input.
@@ -76,11 +79,14 @@ impl<'a> FileJob<'a> {
             PageChecks::WhileReading => self.input.clone(),
             PageChecks::WhileCopying => self.input.with_deferred_checksums(),
         };
-        let source = self.run.source(&input, &self.columns);
-        source.map_err(|error| {
+        if let Some(found) = self.source.get() {
+            return Ok(found.reading(input));
+        }
+        let found = self.run.source(&input, &self.columns).map_err(|error| {
             let error = self.input.file().or_input_changed(error);
             self.damage(&error).unwrap_or(error)
-        })
+        })?;
+        Ok(self.source.get_or_init(|| found).clone())
     }
 
     /// The damage of the input that is the cause of an error of its data.
@@ -231,7 +237,7 @@ impl<'a> FileComputation<'a> {
         let input = &self.job.input;
         let row_groups = self.journal.next().row_group..input.metadata().num_row_groups();
         let reads = self.source.planned_reads(row_groups);
-        input.file().plan(&reads, self.job.paths.output, self.job.run.limit_bytes());
+        input.file().plan(&reads, Some(self.job.paths.output), self.job.run.limit_bytes());
     }
 
     /// Computes the rows that the journal lacks.

@@ -13,6 +13,7 @@ use crate::evaluate::{self, EvaluationConstants, FoldSessions, OnShift};
 use crate::interaction::{ColumnName, MomentSummary, Quantity};
 use crate::parquet_file::Input;
 use crate::samples::Source;
+use crate::storage::BufferPool;
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
 use super::journal::LockPatience;
@@ -39,6 +40,8 @@ pub struct Run<'a> {
     idle: Mutex<Sessions>,
     tuner: BatchSizeTuner<'a>,
     folds: FoldSessions,
+    /// Memory for pages goes from file to file.
+    _buffers: BufferPool,
 }
 
 impl<'a> Run<'a> {
@@ -91,6 +94,7 @@ impl<'a> Run<'a> {
             idle: Mutex::default(),
             tuner,
             folds,
+            _buffers: BufferPool::shared(),
         }
     }
 

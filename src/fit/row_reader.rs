@@ -39,9 +39,11 @@ pub(super) fn read_rows(
     visit: &mut dyn FnMut(&TrainingRow<'_>) -> Result<()>,
 ) -> Result<()> {
     let source = Source::new(input, request)?;
+    let row_groups = 0..input.metadata().num_row_groups();
+    input.file().plan(&source.planned_reads(row_groups.clone()), None, READ_AHEAD_BYTES);
     ReadAhead::with_helpers(READ_AHEAD_BYTES, |read_ahead| {
         let mut memory = ReadBuffers::default();
-        for row_group in 0..input.metadata().num_row_groups() {
+        for row_group in row_groups {
             let rows = input.rows_in(row_group);
             let mut groups = group.map(|group| ValueReader::open(input, group, row_group)).transpose()?;
             for found in source.read(row_group, 0..rows, BATCH_ROWS, read_ahead)? {

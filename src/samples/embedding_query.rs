@@ -8,7 +8,7 @@ use crate::parquet_file::Input;
 use crate::printable::quoted_name;
 
 use super::embedding_type::{EmbeddingType, embedding_of, embedding_of_field};
-use super::first_rows::first_rows;
+use super::first_rows::{PROBE_ROWS, first_rows};
 
 /// The fewest columns of one number each that may be the values of an embedding.
 const LEAST_SCALARS: usize = 4;
@@ -42,7 +42,7 @@ pub(super) fn embeddings_of(input: &Input) -> Vec<String> {
 /// Whether the first text of a column is a list of numbers, in brackets. Where it can't be read, there is another error
 /// to tell.
 fn holds_lists(input: &Input, name: &str) -> bool {
-    let Ok(Some((_, texts))) = first_rows(input, name) else { return false };
+    let Ok(Some((_, texts))) = first_rows(input, name, PROBE_ROWS) else { return false };
     let Ok(texts) = cast(&texts, &DataType::Utf8) else { return false };
     let first = texts.as_string_opt::<i32>().and_then(|texts| texts.iter().flatten().next());
     let values = first.and_then(|text| text.trim().strip_prefix('[')?.strip_suffix(']'));

@@ -231,7 +231,14 @@ fn most_frequent(lengths: impl Iterator<Item = usize>) -> Option<usize> {
 /// Fails where none of the file's first lists has the models' dimension: the column is then
 /// the wrong one, and not some of its rows bad.
 pub(super) fn check_first_lengths(input: &Input, name: &str, kind: EmbeddingType, dim: usize) -> Result<()> {
-    match first_rows(input, name)? {
+    /// Of most files these are enough, and Arrow's reader takes a fiftieth of the time of all.
+    const FEW_ROWS: usize = 16;
+    if let Some((_, lists)) = first_rows(input, name, FEW_ROWS)?
+        && lengths(&lists, kind)?.contains(&Some(dim))
+    {
+        return Ok(());
+    }
+    match first_rows(input, name, PROBE_ROWS)? {
         Some((place, lists)) => check_lengths(&lists, kind, dim, || place),
         None => Ok(()),
     }
@@ -243,7 +250,7 @@ pub(super) fn check_first_labels(input: &Input, name: &str, index: &LabelIndex) 
     if LabelType::of(field.data_type()) == Some(index.kind()) {
         return Ok(());
     }
-    match first_rows(input, name)? {
+    match first_rows(input, name, PROBE_ROWS)? {
         Some((_, labels)) => index.check_known(&labels, &LabelPlace::Rows(input.place().column(name), 0)),
         None => Ok(()),
     }

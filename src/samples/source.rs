@@ -56,6 +56,12 @@ impl Source {
         Ok(Self { input: input.clone(), roles })
     }
 
+    /// The same columns, of the same file that is read in another way.
+    #[must_use]
+    pub fn reading(&self, input: Input) -> Self {
+        Self { input, roles: self.roles.clone() }
+    }
+
     /// The file.
     pub fn input(&self) -> &Input {
         &self.input

@@ -1,8 +1,10 @@
 //! A pool of read buffers. Reuse avoids page faults, which cost as much as the read.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
+
+use crate::threads::PerProcess;
 
 /// The allocator serves smaller buffers as fast as the pool.
 const MIN_POOLED_BYTES: usize = 64 << 10;
@@ -29,6 +31,15 @@ pub(crate) struct PooledBuffer {
 }
 
 impl BufferPool {
+    /// The pool of all files that are open, and of runs over many: its memory goes with the last of them.
+    pub(crate) fn shared() -> Self {
+        static SHARED: PerProcess<Mutex<Weak<Mutex<FreeList>>>> = PerProcess::new();
+        let mut shared = SHARED.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        let pool = shared.upgrade().unwrap_or_default();
+        *shared = Arc::downgrade(&pool);
+        Self(pool)
+    }
+
     /// A buffer of `length` bytes. It may hold bytes of its previous use.
     pub(crate) fn take(&self, length: usize) -> PooledBuffer {
         let memory = match self.take_free(length) {
@@ -92,6 +103,12 @@ mod tests {
         let mut buffer = pool.take(length);
         buffer.bytes_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = (i % 251) as u8);
         buffer.into_bytes()
+    }
+
+    #[test]
+    fn open_files_share_a_pool() {
+        let (one, other) = (BufferPool::shared(), BufferPool::shared());
+        assert!(Arc::ptr_eq(&one.0, &other.0));
     }
 
     #[test]

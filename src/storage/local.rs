@@ -60,7 +60,7 @@ impl LocalFile {
         Ok(Self {
             opened: VersionedPath::new(path, &file.metadata().map_err(no_input)?),
             file: Arc::new(file),
-            pool: BufferPool::default(),
+            pool: BufferPool::shared(),
             first_error: Arc::default(),
         })
     }

@@ -124,14 +124,14 @@ impl SourceFile {
     }
 
     /// Says that a clone will read each of these ranges, which are in order and apart from each other, and
-    /// another the whole file. A store is asked for them once: from one reader to the other they are kept in a
-    /// file without a name, in the folder of `output`, or that for temporary files if it is a URL. The requests
-    /// in flight depend on the memory that there is.
-    pub(crate) fn plan(&self, reads: &[PlannedRead], output: &Path, memory_bytes: u64) {
-        match self {
-            Self::Local(_) => {}
-            Self::Remote(file) if is_url(output) => file.plan(reads, &std::env::temp_dir(), memory_bytes),
-            Self::Remote(file) => file.plan(reads, folder_of(output), memory_bytes),
+    /// another the whole file, if it is copied to an output. A store is asked for them once, ahead of their
+    /// readers: until all have them they are kept in a file without a name, in the folder of the output, or that
+    /// for temporary files. The requests in flight depend on the memory that there is.
+    pub(crate) fn plan(&self, reads: &[PlannedRead], output: Option<&Path>, memory_bytes: u64) {
+        if let Self::Remote(file) = self {
+            let folder = output.filter(|output| !is_url(output)).map(folder_of);
+            let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
+            file.plan(reads, usize::from(output.is_some()), &folder, memory_bytes);
         }
     }
 

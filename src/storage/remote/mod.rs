@@ -101,7 +101,7 @@ impl RemoteFile {
             meta,
             version,
             first_error: Mutex::new(None),
-            pool: BufferPool::default(),
+            pool: BufferPool::shared(),
             shared: OnceLock::new(),
             announced: Announced::default(),
         };
@@ -200,12 +200,12 @@ impl RemoteFile {
         }
     }
 
-    /// Says that a clone will read each of these ranges, which are in order and apart from each other, and
-    /// another all of the object: they are requested once, and kept in a file in `folder` until all have them.
-    /// With less memory fewer requests are in flight.
-    pub(super) fn plan(&self, reads: &[PlannedRead], folder: &Path, memory_bytes: u64) {
+    /// Says that a clone will read each of these ranges, which are in order and apart from each other, and so
+    /// many `copies` all of the object: they are requested once, and kept in a file in `folder` until all have
+    /// them. With less memory fewer requests are in flight.
+    pub(super) fn plan(&self, reads: &[PlannedRead], copies: usize, folder: &Path, memory_bytes: u64) {
         let in_flight = (memory_bytes / MEMORY_SHARE / MAX_RANGE_BYTES).clamp(1, IN_FLIGHT as u64) as usize;
-        if let Some(shared) = SharedPieces::new(reads, folder, in_flight) {
+        if let Some(shared) = SharedPieces::new(reads, copies, folder, in_flight) {
             self.object.announced.retain(|range| shared.has(range));
             _ = self.object.shared.set(shared);
         }

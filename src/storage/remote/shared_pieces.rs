@@ -22,7 +22,7 @@ pub(super) const PIECE_BYTES: u64 = 1 << 22;
 const SHORT_BYTES: u64 = PIECE_BYTES / 2;
 const GAP_BYTES: u64 = 1 << 18;
 
-/// A range of a file that one reader will read, beside the copy of the whole file.
+/// A range of a file that one reader will read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedRead {
     /// Where in the file.
@@ -96,10 +96,15 @@ struct Reading {
 }
 
 impl SharedPieces {
-    /// Pieces of these ranges, in order and apart from each other, kept in a folder. None where no file can
-    /// be created there.
-    pub(super) fn new(reads: &[PlannedRead], folder: &Path, in_flight: usize) -> Option<Arc<Self>> {
-        let (file, pieces) = (tempfile::tempfile_in(folder).ok()?, pieces(reads));
+    /// Pieces of these ranges, in order and apart from each other, for their readers and as many `copies` of
+    /// the whole file, kept in a folder. None where no file can be created there.
+    pub(super) fn new(
+        reads: &[PlannedRead],
+        copies: usize,
+        folder: &Path,
+        in_flight: usize,
+    ) -> Option<Arc<Self>> {
+        let (file, pieces) = (tempfile::tempfile_in(folder).ok()?, pieces(reads, copies));
         let states = Mutex::new(vec![State::Unread; pieces.len()]);
         Some(Arc::new(Self { pieces, file, states, changed: Notify::new(), in_flight }))
     }
@@ -218,8 +223,8 @@ impl SharedPieces {
     }
 }
 
-/// The pieces of ranges, in order. The whole file is copied, too.
-fn pieces(reads: &[PlannedRead]) -> Vec<Piece> {
+/// The pieces of ranges, in order.
+fn pieces(reads: &[PlannedRead], copies: usize) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     // Where the last piece is of short ranges: by column, where the last range ends.
     let mut is_short = false;
@@ -240,7 +245,7 @@ fn pieces(reads: &[PlannedRead]) -> Vec<Piece> {
                 let starts = (bytes.start..bytes.end).step_by(PIECE_BYTES as usize);
                 pieces.extend(starts.map(|start| Piece {
                     range: start..bytes.end.min(start + PIECE_BYTES),
-                    readers: 2,
+                    readers: 1 + copies,
                     next: None,
                 }));
             }
@@ -262,12 +267,16 @@ impl Claim {
             return;
         }
         let left = readers.saturating_sub(taken);
+        if left == 0 {
+            self.state = State::Done;
+            return;
+        }
         let (shared, kept) = (Arc::clone(&self.shared), bytes.clone());
         let written = tokio::task::spawn_blocking(move || write_all_at(&shared.file, &kept, range.start));
         // It may be that the disk is full.
         let is_in_file = written.await.is_ok_and(|written| written.is_ok());
         self.state = match is_in_file {
-            true if left > 0 => State::Kept { left, reading: 0 },
+            true => State::Kept { left, reading: 0 },
             false if taken == 0 => State::InMemory(bytes),
             _ => State::Done,
         };
@@ -339,7 +348,7 @@ mod tests {
     }
 
     fn shared(reads: &[PlannedRead]) -> Arc<SharedPieces> {
-        SharedPieces::new(reads, &std::env::temp_dir(), 4).unwrap()
+        SharedPieces::new(reads, 1, &std::env::temp_dir(), 4).unwrap()
     }
 
     /// Bytes that tell where in the object they are.
