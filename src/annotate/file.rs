@@ -12,7 +12,7 @@ use crate::error::{Error, Place, Result};
 use crate::output::{CopyMethod, Writer};
 use crate::printable::shown;
 use crate::provenance::Provenance;
-use crate::storage::Staged;
+use crate::storage::{Staged, exists};
 use crate::threads::spawn_scoped;
 
 use super::adjust::{self, Shift};
@@ -53,32 +53,63 @@ impl Run<'_> {
 
     /// Annotates one file, with a span around it.
     pub(super) fn annotate(&self, paths: FilePaths<'_>, shift: Option<Shift<'_>>) -> Result<Summary> {
+        OpenedFile::open(self, paths).annotate(shift)
+    }
+}
+
+/// A file with the span of its work, opened before its turn or not.
+pub(super) struct OpenedFile<'a> {
+    span: Span,
+    job: Result<FileJob<'a>>,
+}
+
+impl<'a> OpenedFile<'a> {
+    /// Opens a file.
+    pub(super) fn open(run: &'a Run<'a>, paths: FilePaths<'a>) -> Self {
         let (from, to) = (shown(paths.input), shown(paths.output));
         let span = tracing::info_span!("file", input = %from, output = %to, rows = Empty, skipped = Empty);
-        let summary = span.in_scope(|| annotate(self, paths, shift))?;
+        let job = span.in_scope(|| FileJob::open(run, paths));
+        Self { span, job }
+    }
+
+    /// Opens a file whose turn comes later. Where it has no output yet, its first rows are read, too.
+    pub(super) fn open_ahead(run: &'a Run<'a>, paths: FilePaths<'a>) -> Self {
+        let opened = Self::open(run, paths);
+        if let Ok(job) = &opened.job
+            && exists(paths.output).is_ok_and(|exists| !exists)
+        {
+            // What is wrong is told in its turn.
+            _ = opened.span.in_scope(|| job.source(PageChecks::WhileReading));
+        }
+        opened
+    }
+
+    /// Annotates it.
+    pub(super) fn annotate(self, shift: Option<Shift<'_>>) -> Result<Summary> {
+        let Self { span, job } = self;
+        let job = job?;
+        let summary = span.in_scope(|| annotate(&job, shift))?;
         span.record("rows", summary.rows).record("skipped", summary.skipped);
         Ok(summary)
     }
 }
 
-fn annotate(run: &Run<'_>, paths: FilePaths<'_>, shift: Option<Shift<'_>>) -> Result<Summary> {
-    let job = FileJob::open(run, paths)?;
-    let existing = ExistingOutput::find(&job)?;
-    if let Some(done) = existing.done(&job, shift.map(|shift| shift.nats()))? {
+fn annotate(job: &FileJob<'_>, shift: Option<Shift<'_>>) -> Result<Summary> {
+    let existing = ExistingOutput::find(job)?;
+    if let Some(done) = existing.done(job, shift.map(|shift| shift.nats()))? {
         return job.skipped(done);
     }
-    let made = Outputs::reserve(&job, shift)
-        .and_then(Outputs::compute_and_splice)
-        .and_then(ComputedOutputs::publish);
+    let made =
+        Outputs::reserve(job, shift).and_then(Outputs::compute_and_splice).and_then(ComputedOutputs::publish);
     let Err(error @ Error::OutputExists(_)) = made else { return made };
     // Another run may have made it since we looked.
-    let existing = ExistingOutput::find(&job)?;
-    if let Some(done) = existing.done(&job, shift.map(|shift| shift.nats()))? {
+    let existing = ExistingOutput::find(job)?;
+    if let Some(done) = existing.done(job, shift.map(|shift| shift.nats()))? {
         return job.skipped(done);
     }
     // A column that is not there is a graver fault than an output that is.
     job.source(PageChecks::WhileReading)?;
-    Err(existing.explain(&job, error))
+    Err(existing.explain(job, error))
 }
 
 /// The outputs of a file, under their temporary names, and the computation that fills them.

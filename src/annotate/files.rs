@@ -1,18 +1,23 @@
 //! The annotation of several files, one after the other: each is whole when the next begins,
 //! so that finished files stay when a later one fails. A bad file is left out.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use tracing::Span;
 
 use crate::error::{Error, Result};
 use crate::provenance::Adjustment;
-use crate::storage::{FilePair, Files, join_path};
+use crate::storage::{FilePair, Files, is_url, join_path};
+use crate::threads::spawn_scoped;
 
 use super::adjust::{self, MeasuredFile, Shift};
 use super::bad_files::{BadFile, BadFiles};
 use super::compute::{FileJob, FilePaths};
+use super::file::OpenedFile;
 use super::options::Adjust;
 use super::run::Run;
 use super::summary::{Summary, Totals};
@@ -114,15 +119,43 @@ struct Pass<'a, F> {
 }
 
 impl<F: FnMut(&Summary)> Pass<'_, F> {
+    /// Annotates the files in turn. While one of a store is computed, the next are opened, of which each waits for
+    /// several answers.
     fn annotate_all(&mut self) -> Result<()> {
-        for (index, pair) in self.files.pairs().iter().enumerate() {
-            let annotated = self.of_file(pair, |run, paths| run.annotate(paths, None))?;
-            if let Some(summary) = annotated {
-                self.run.progress.end(&summary);
-                self.set_done(index, summary);
+        /// The first pieces of so many are in memory.
+        const AHEAD: usize = 2;
+        let (run, pairs) = (self.run, self.files.pairs());
+        // A named file of this pass is one of a share of many.
+        let rejects: Vec<Option<PathBuf>> = pairs.iter().map(|pair| run.rejects_of(pair, false)).collect();
+        let paths =
+            |index: usize| Some(run.paths_of(pairs.get(index)?, false, rejects.get(index)?.as_deref()));
+        std::thread::scope(|scope| {
+            let mut ahead = VecDeque::new();
+            for index in 0..pairs.len() {
+                run.check_stop()?;
+                let Some(paths_of_this) = paths(index) else { continue };
+                let opened = ahead.pop_front().map(ScopedJoinHandle::join).and_then(std::thread::Result::ok);
+                let opened = opened.unwrap_or_else(|| OpenedFile::open(run, paths_of_this));
+                while let Some(next) = paths(index + 1 + ahead.len())
+                    && ahead.len() < AHEAD
+                    && is_url(next.input)
+                {
+                    let span = Span::current();
+                    let open = move || span.in_scope(|| OpenedFile::open_ahead(run, next));
+                    // Without a thread it is opened in its turn.
+                    let Ok(thread) = spawn_scoped(scope, open) else { break };
+                    ahead.push_back(thread);
+                }
+                match opened.annotate(None) {
+                    Ok(summary) => {
+                        run.progress.end(&summary);
+                        self.set_done(index, summary);
+                    }
+                    Err(error) => self.leave_out(paths_of_this, error)?,
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Annotates with one shift for all files. Returns it with the means before and after it.
