@@ -80,7 +80,7 @@ impl Source {
         })
     }
 
-    /// What the samples of these row groups are read from, in the order of the file.
+    /// What the samples of these row groups are read from, in the order of the file: columns of a single leaf.
     pub fn planned_reads(&self, row_groups: Range<usize>) -> Vec<PlannedRead> {
         let Roles { x, label, key, .. } = &self.roles;
         let mut positions: Vec<usize> = x.iter().map(|embedding| embedding.column.position).collect();
@@ -89,9 +89,14 @@ impl Source {
             ValueSource::Folder(..) => None,
         }));
         let schema = self.input.metadata().file_metadata().schema_descr();
-        let leaves: Vec<usize> = (0..schema.num_columns())
-            .filter(|leaf| positions.contains(&schema.get_column_root_idx(*leaf)))
-            .collect();
+        let leaves_of = |position: usize| {
+            (0..schema.num_columns()).filter(move |leaf| schema.get_column_root_idx(*leaf) == position)
+        };
+        // One reader takes the pages of several leaves in turn, and not from one start to one end.
+        positions.retain(|position| leaves_of(*position).count() == 1);
+        positions.sort_unstable();
+        positions.dedup();
+        let leaves: Vec<usize> = positions.iter().flat_map(|position| leaves_of(*position)).collect();
         let chunks = row_groups.flat_map(|row_group| leaves.iter().map(move |leaf| (row_group, *leaf)));
         let mut reads: Vec<PlannedRead> = chunks
             .filter_map(|(row_group, leaf)| {

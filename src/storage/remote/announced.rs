@@ -31,6 +31,11 @@ impl Announced {
         self.answers().push(Answer { range, readers, bytes });
     }
 
+    /// Whether a range was announced.
+    pub(super) fn has(&self, range: &Range<u64>) -> bool {
+        self.answers().iter().any(|answer| answer.range == *range)
+    }
+
     /// The bytes of an announced range.
     pub(super) async fn get(&self, range: &Range<u64>) -> Option<Bytes> {
         let bytes = self.take(range)?.await?;
@@ -70,6 +75,7 @@ mod tests {
     async fn an_answer_is_for_as_many_readers_as_were_announced() {
         let announced = Announced::default();
         announced.add(3..6, 2, tokio::spawn(async { Ok(Bytes::from_static(b"abc")) }));
+        assert!(announced.has(&(3..6)) && !announced.has(&(3..7)));
         assert_eq!(announced.get(&(3..7)).await, None);
         assert_eq!(announced.get(&(3..6)).await.unwrap(), "abc");
         assert_eq!(announced.get(&(3..6)).await.unwrap(), "abc");

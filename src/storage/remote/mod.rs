@@ -216,7 +216,9 @@ impl RemoteFile {
     pub(super) fn announce(&self, range: Range<u64>, readers: usize) {
         let range = range.start..range.end.min(range.start + MAX_RANGE_BYTES).min(self.bytes());
         // Without a runtime to send requests, the read says so.
-        if let Ok(runtime) = store::runtime() {
+        if let Ok(runtime) = store::runtime()
+            && !self.object.announced.has(&range)
+        {
             self.object.announced.add(range.clone(), readers, runtime.spawn(self.object.send(range)));
         }
     }
@@ -257,7 +259,13 @@ impl RemoteFile {
             }
             None => {
                 window.requested.clear();
-                let end = offset.saturating_add(wanted.max(window.range_bytes)).min(size);
+                let wanted_end = offset.saturating_add(wanted.max(window.range_bytes)).min(size);
+                // Who has not said how far it reads takes its share of a piece at once.
+                let piece = self.object.shared.get().and_then(|shared| shared.piece_at(offset));
+                let end = match piece {
+                    Some((_, piece)) if window.horizon <= offset => piece.end,
+                    _ => wanted_end,
+                };
                 let is_tail = end == size && offset + TAIL_BYTES > size && self.object.shared.get().is_none();
                 let start = if is_tail { size.saturating_sub(TAIL_BYTES) } else { offset };
                 let range = self.requestable(start, end);
