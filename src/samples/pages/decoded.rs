@@ -6,7 +6,7 @@ use half::f16;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::{DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType};
-use parquet::errors::Result as ParquetResult;
+use parquet::errors::{ParquetError, Result as ParquetResult};
 
 use crate::parquet_file::catch_panics;
 use crate::samples::embedding_type::{Float, to_f32};
@@ -44,6 +44,11 @@ fn read<T: DataType, V: Iterator<Item = f32>>(
     let mut reader = ColumnReaderImpl::<T>::new(leaf.column.clone(), Box::new(pages));
     let (mut repetition, mut definition, mut values) = (Vec::new(), Vec::new(), Vec::new());
     reader.read_records(usize::MAX, Some(&mut definition), Some(&mut repetition), &mut values)?;
+    // A run of equal levels has a whole byte for them, and the crate's decoder takes any.
+    let most = (leaf.column.max_def_level(), leaf.column.max_rep_level());
+    if definition.iter().any(|level| *level > most.0) || repetition.iter().any(|level| *level > most.1) {
+        return Err(ParquetError::General("a page has levels that its column does not have".to_owned()));
+    }
     Ok(DecodedLevels { repetition, definition, values: convert(values.into_iter()).collect() })
 }
 
