@@ -99,6 +99,7 @@ impl Run<'_> {
         let staged = Staged::create(paths.output, self.options.overwrite);
         drop(staged.map_err(|error| existing.explain(&job, error))?);
         let mut computation = FileComputation::begin(&job, self.options.restart, PageChecks::WhileReading)?;
+        computation.plan_reads(None);
         let resumed = computation.resumed;
         if let Some(rejects) = paths.rejects
             && resumed.rows == 0

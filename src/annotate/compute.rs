@@ -232,12 +232,11 @@ impl<'a> FileComputation<'a> {
         Ok(Self { job, row_groups, source, batch_rows, sessions, journal, policy, resumed })
     }
 
-    /// Says that the embeddings of the rows which the journal lacks are read by the models and by the copy.
-    pub(super) fn share_embeddings(&self) {
-        let input = &self.job.input;
-        let row_groups = self.journal.next().row_group..input.metadata().num_row_groups();
+    /// Says what the rows that the journal lacks are read from, and whether the file is copied to an output, too.
+    pub(super) fn plan_reads(&self, output: Option<&Path>) {
+        let row_groups = self.journal.next().row_group..self.row_groups.end;
         let reads = self.source.planned_reads(row_groups);
-        input.file().plan(&reads, Some(self.job.paths.output), self.job.run.limit_bytes());
+        self.job.input.file().plan(&reads, output, self.job.run.limit_bytes());
     }
 
     /// Computes the rows that the journal lacks.

@@ -141,7 +141,7 @@ impl<'a> Outputs<'a> {
         };
         let computation = FileComputation::begin(job, restart, checks)?;
         if checks == PageChecks::WhileCopying {
-            computation.share_embeddings();
+            computation.plan_reads(Some(output));
         }
         let staged = Staged::create(output, replace)?;
         // An earlier run may have been killed between the renames of the two files.

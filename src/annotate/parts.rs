@@ -41,6 +41,7 @@ impl Run<'_> {
         let key = JournalKey::of_part(&pair.output, row_groups.clone()).waiting(self.lock_patience());
         let (restart, checks) = (self.options.restart, PageChecks::WhileReading);
         let mut computation = FileComputation::of_row_groups(&job, &key, row_groups, restart, checks)?;
+        computation.plan_reads(None);
         if let Err(error) = computation.run() {
             return Err(computation.or_cause(error)?);
         }

@@ -186,4 +186,6 @@ impl EmbeddingPageReader {
 }
 
 #[cfg(test)]
+mod damaged_levels;
+#[cfg(test)]
 mod tests;

@@ -308,7 +308,7 @@ fn lists_of_one_length_come_from_pages_up_to_the_first_other_one() {
     assert!(ListPages::open(&Input::open(&path).unwrap(), 0, 0, &ReadAhead::none()).is_none());
 }
 
-type List = Option<Vec<Option<f32>>>;
+pub(super) type List = Option<Vec<Option<f32>>>;
 
 /// The repetition level, definition level and value of every element of an
 /// optional list of optional elements.
@@ -331,7 +331,7 @@ fn shred(lists: &[List]) -> Vec<(u8, u8, Option<f32>)> {
 
 /// A file whose v1 pages start in the middle of lists, as pyarrow's do: no writer of the Parquet
 /// crate does that, so the pages are assembled here.
-fn write_cut_pages(path: &Path, lists: &[List], cuts: &[usize]) {
+pub(super) fn write_cut_pages(path: &Path, lists: &[List], cuts: &[usize]) {
     let schema = "message m { optional group x (LIST) { repeated group list { optional float element; } } }";
     let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
     let column = parquet::schema::types::SchemaDescriptor::new(schema.clone()).column(0);
@@ -492,25 +492,4 @@ fn large_pages_are_left_in_the_file() {
             assert_same(dim, &generally(&input, dim, first, batch), &by_pages);
         }
     }
-}
-
-#[test]
-fn levels_beyond_those_of_the_column_are_damage() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.parquet");
-    let mut lists: Vec<List> = vec![Some(vec![Some(1.0); 4]); 60];
-    // The 38th element of the second page is null.
-    lists[49].as_mut().unwrap()[1] = None;
-    write_cut_pages(&path, &lists, &[160]);
-    let mut bytes = std::fs::read(&path).unwrap();
-    let runs = [37 << 1, 3, 1 << 1, 2];
-    let at: Vec<usize> = (0..bytes.len() - 4).filter(|at| bytes[*at..*at + 4] == runs).collect();
-    let [at] = at[..] else { panic!("{at:?}") };
-    bytes[at + 3] = 254;
-    std::fs::write(&path, bytes).unwrap();
-    let mut reader = open(&Input::open(&path).unwrap(), 4, 0, &ReadAhead::none());
-    assert!(reader.read(30).is_ok());
-    let error = reader.read(20).unwrap_err();
-    assert_eq!(error.exit_code(), 65);
-    assert!(error.to_string().contains("has levels that its column does not have"), "{error}");
 }
