@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, Place, Result};
 
 use self::announced::Announced;
-use self::shared_pieces::SharedPieces;
+use self::shared_pieces::{PIECE_BYTES, SharedPieces};
 use super::buffer_pool::BufferPool;
 use super::file_version::FileVersion;
 use super::object_store::{self as store, Location};
@@ -30,7 +30,7 @@ pub use shared_pieces::PlannedRead;
 /// Size of the first range request. Each sequential request doubles it, up to
 /// [`MAX_RANGE_BYTES`].
 const MIN_RANGE_BYTES: u64 = 1 << 18;
-const MAX_RANGE_BYTES: u64 = 1 << 22;
+const MAX_RANGE_BYTES: u64 = PIECE_BYTES;
 
 /// Requests in flight where it is known what will be read: with [`MAX_RANGE_BYTES`], 16 MiB for a reader.
 const IN_FLIGHT: usize = 4;

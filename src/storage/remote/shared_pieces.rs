@@ -18,7 +18,7 @@ use crate::storage::positioned_io::{read_exact_at, write_all_at};
 /// Bytes of a piece, except the last of a range.
 pub(super) const PIECE_BYTES: u64 = 1 << 22;
 
-/// Ranges that are shorter are joined, with what is between them if it is not longer than the second.
+/// Ranges shorter than this are joined, with what is between them if that is no longer than the second.
 const SHORT_BYTES: u64 = PIECE_BYTES / 2;
 const GAP_BYTES: u64 = 1 << 18;
 
@@ -226,8 +226,8 @@ impl SharedPieces {
 /// The pieces of ranges, in order.
 fn pieces(reads: &[PlannedRead], copies: usize) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
-    // Where the last piece is of short ranges: by column, where the last range ends.
     let mut is_short = false;
+    // By column, the last piece of its last range.
     let mut last_of: HashMap<usize, usize> = HashMap::new();
     for PlannedRead { bytes, column } in reads.iter().filter(|read| !read.bytes.is_empty()) {
         let first = pieces.len();
