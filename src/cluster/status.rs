@@ -10,6 +10,10 @@ use super::tls::{Tls, root, tls_fault};
 
 /// The longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// The requests on new connections that end before an answer. In TLS 1.3 a server refuses a client's
+/// certificate after the client's handshake; where the refusal overtakes the request, the HTTP client only
+/// says that the connection is not ready (measured: 1 in 100 on busy cores).
+const REQUESTS: u32 = 5;
 
 /// The executors that a scheduler has.
 ///
@@ -35,7 +39,16 @@ pub(super) async fn ask(scheduler: &HostPort, tls: Option<&Tls>) -> Result<u64> 
         (client, url) = (secured, format!("https://{place}/readyz"));
     }
     let client = client.build().map_err(|e| Error::Config(format!("the HTTP client: {}", root(&e))))?;
-    let answer = client.get(url).send().await.map_err(|e| unreachable(scheduler, &e))?;
+    let mut answer = client.get(&url).send().await;
+    for _ in 1..REQUESTS {
+        let Err(error) = &answer else { break };
+        // Neither a connection that fails nor a time that is over gets better at once.
+        if tls.is_none() || error.is_connect() || error.is_timeout() || tls_fault(error).is_some() {
+            break;
+        }
+        answer = client.get(&url).send().await;
+    }
+    let answer = answer.map_err(|e| unreachable(scheduler, &e))?;
     let text = answer.text().await.map_err(|e| unreachable(scheduler, &e))?;
     count(&text).ok_or_else(|| failed("is no scheduler of a cluster".to_owned()))
 }
