@@ -10,10 +10,10 @@ use super::tls::{Tls, root, tls_fault};
 
 /// The longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The requests on new connections that end before an answer. In TLS 1.3 a server refuses a client's
-/// certificate after the client's handshake; where the refusal overtakes the request, the HTTP client only
-/// says that the connection is not ready (measured: 1 in 100 on busy cores).
-const REQUESTS: u32 = 5;
+/// Attempts at a request whose connection ends before an answer. In TLS 1.3 a server refuses a client's
+/// certificate after the client's handshake; where the refusal arrives before the request is sent, the HTTP
+/// client only reports a connection that is not ready (measured: 1 of 100 on busy cores). A retry gets the alert.
+const ATTEMPTS: u32 = 5;
 
 /// The executors that a scheduler has.
 ///
@@ -40,9 +40,9 @@ pub(super) async fn ask(scheduler: &HostPort, tls: Option<&Tls>) -> Result<u64> 
     }
     let client = client.build().map_err(|e| Error::Config(format!("the HTTP client: {}", root(&e))))?;
     let mut answer = client.get(&url).send().await;
-    for _ in 1..REQUESTS {
+    for _ in 1..ATTEMPTS {
         let Err(error) = &answer else { break };
-        // Neither a connection that fails nor a time that is over gets better at once.
+        // A retry at once mends neither a failed connection nor a timeout.
         if tls.is_none() || error.is_connect() || error.is_timeout() || tls_fault(error).is_some() {
             break;
         }
