@@ -1,7 +1,6 @@
 //! How close `annotate` comes to its floor in the forms in which people store embeddings: the models'
-//! own time, what the codec takes for these pages, one pass over the bytes that it makes and the
-//! f32 values of the batches, and where pages are of a dictionary one lookup for each value in a table as
-//! long as it, over all cores. The floor with the copy adds what the system takes to copy the file. The
+//! own time, what the codec takes for these pages, and the decoding, conversion and check of their values
+//! within the cache, over all cores. The floor with the copy adds what the system takes to copy the file. The
 //! last columns are the time of what only one thread does at a time, and the number of cores at which the
 //! longest of it takes as long as all the rest; and how fast a query with `lsmi_r()` is, of `annotate` from
 //! its start to its end.
@@ -13,12 +12,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parquet::basic::{Encoding, PageType};
+use parquet::basic::{Encoding, PageType, Type};
 use parquet::column::page::PageReader;
-use parquet::file::metadata::{ParquetMetaDataOptions, ParquetMetaDataReader};
+use parquet::file::metadata::{PageEncodingStats, ParquetMetaDataOptions, ParquetMetaDataReader};
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::{SerializedFileReader, SerializedPageReader};
 
+use super::bed::decoding::{Stored, rate};
 use super::bed::models::bundle;
 use super::bed::{
     annotate, data, folder, install_runtime, into_cache, json, median, number, program, python, run,
@@ -71,12 +71,7 @@ pub fn ask() {
             into_cache(&path);
             let alone = engine();
             let (codec_s, plain_bytes, entries) = decompress(&path, cores);
-            let copied = plain_bytes.max((ROWS * DIM * 2 * 4) as u64) as f64;
-            let lookups = (ROWS * DIM * 2) as f64 * dictionary_share(&path);
-            let floor_s = ROWS as f64 / alone
-                + codec_s
-                + copied / copy_rate(cores)
-                + lookups / lookup_rate(entries, cores);
+            let floor_s = ROWS as f64 / alone + codec_s + decoding_seconds(&path, entries, cores);
             let floor = ROWS as f64 / floor_s;
             let floor_with_copy = ROWS as f64 / (floor_s + copy_seconds(&path) / cores as f64);
             codec_rates.push(plain_bytes as f64 / codec_s / 1e6);
@@ -182,50 +177,36 @@ fn decompress(path: &Path, cores: usize) -> (f64, u64, u32) {
     (start.elapsed().as_secs_f64(), bytes, entries)
 }
 
-/// The share of data pages with embeddings whose values are indices into a dictionary.
-fn dictionary_share(path: &Path) -> f64 {
+/// Seconds that all cores take to make f32 values of decompressed pages and to check them; `entries` are the
+/// values of the longest dictionary.
+fn decoding_seconds(path: &Path, entries: u32, cores: usize) -> f64 {
     let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
     let reader = ParquetMetaDataReader::new().with_metadata_options(Some(options));
     let metadata = reader.parse_and_finish(&File::open(path).unwrap()).unwrap();
-    let (mut of_dictionary, mut all) = (0, 0);
+    let (mut of_dictionary, mut pages) = (0, 0);
+    let mut others = Stored::Plain(4);
     for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
-        let is_embedding = column.column_path().parts().first().is_some_and(|name| name.starts_with('x'));
-        for pages in column.page_encoding_stats().into_iter().flatten().filter(|_| is_embedding) {
-            if pages.page_type != PageType::DICTIONARY_PAGE {
-                all += pages.count;
-                let is_dictionary =
-                    matches!(pages.encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY);
-                of_dictionary += if is_dictionary { pages.count } else { 0 };
+        if !column.column_path().parts().first().is_some_and(|name| name.starts_with('x')) {
+            continue;
+        }
+        let width = match (column.column_type(), column.column_descr().type_length()) {
+            (Type::FIXED_LEN_BYTE_ARRAY, 2) => 2,
+            (Type::DOUBLE, _) => 8,
+            _ => 4,
+        };
+        let of_data = |page: &&PageEncodingStats| page.page_type != PageType::DICTIONARY_PAGE;
+        for page in column.page_encoding_stats().into_iter().flatten().filter(of_data) {
+            pages += page.count;
+            match page.encoding {
+                Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY => of_dictionary += page.count,
+                Encoding::BYTE_STREAM_SPLIT => others = Stored::Split(width),
+                _ => others = Stored::Plain(width),
             }
         }
     }
-    f64::from(of_dictionary) / f64::from(all.max(1))
-}
-
-/// Values a second that all cores look up in a table of so many, each within its cache.
-fn lookup_rate(entries: u32, cores: usize) -> f64 {
-    const BLOCK: usize = 1 << 14;
-    const TIMES: usize = 4_000;
-    let entries = (entries as usize).clamp(1, 1 << 16);
-    let start = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                let table = vec![1.0_f32; 1 << 16];
-                let indices: Vec<u16> = (0..BLOCK).map(|at| (at * 40_503 % entries) as u16).collect();
-                let mut values = vec![0.0_f32; BLOCK];
-                for _ in 0..TIMES {
-                    let (table, indices) =
-                        (black_box(table.first_chunk::<{ 1 << 16 }>().unwrap()), black_box(&indices));
-                    for (value, index) in values.iter_mut().zip(indices) {
-                        *value = table[usize::from(*index)];
-                    }
-                    black_box(&mut values);
-                }
-            });
-        }
-    });
-    (BLOCK * TIMES * cores) as f64 / start.elapsed().as_secs_f64()
+    let values = (ROWS * DIM * 2) as f64;
+    let indexed = values * f64::from(of_dictionary) / f64::from(pages.max(1));
+    indexed / rate(Stored::Indexed(entries as usize), cores) + (values - indexed) / rate(others, cores)
 }
 
 /// Seconds that the system takes to copy a file, without waiting for the disk.
@@ -236,22 +217,4 @@ fn copy_seconds(path: &Path) -> f64 {
     let seconds = start.elapsed().as_secs_f64();
     std::fs::remove_file(copy).unwrap();
     seconds
-}
-
-/// Bytes a second that all cores copy, each within its cache.
-fn copy_rate(cores: usize) -> f64 {
-    const BLOCK: usize = 1 << 18;
-    const TIMES: usize = 4_000;
-    let start = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                let (from, mut to) = (vec![1_u8; BLOCK], vec![0_u8; BLOCK]);
-                for _ in 0..TIMES {
-                    black_box(&mut to).copy_from_slice(black_box(&from));
-                }
-            });
-        }
-    });
-    (BLOCK * TIMES * cores) as f64 / start.elapsed().as_secs_f64()
 }

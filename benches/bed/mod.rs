@@ -1,6 +1,7 @@
 //! What the questions share: the program, ONNX Runtime, data and bundles made once under
 //! the target folder, and medians.
 
+pub mod decoding;
 pub mod models;
 
 use std::fs::{self, File};

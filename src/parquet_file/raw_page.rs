@@ -118,15 +118,16 @@ impl RawPage {
         Ok(bytes)
     }
 
-    /// Decompresses what [`Self::read`] read: the page without its header.
+    /// Decompresses what [`Self::read`] read: the page without its header. Its values are aligned to a cache
+    /// line, in a page of version 1 if they begin at `values_at`.
     ///
     /// # Errors
     /// [`Error::BadData`] with file, row group, column and page.
-    pub(crate) fn decompress(&self, bytes: Bytes) -> Result<Bytes> {
-        catch_panics(|| self.body(bytes)).map_err(|error| self.error(error))
+    pub(crate) fn decompress(&self, bytes: Bytes, values_at: usize) -> Result<Bytes> {
+        catch_panics(|| self.body(bytes, values_at)).map_err(|error| self.error(error))
     }
 
-    fn body(&self, bytes: Bytes) -> ParquetResult<Bytes> {
+    fn body(&self, bytes: Bytes, values_at: usize) -> ParquetResult<Bytes> {
         let codec = self.chunk.chunk.facts().codec;
         let too_short = || ParquetError::EOF("a page ends within its header or levels".to_owned());
         let stored = bytes.get(self.header_bytes..).ok_or_else(too_short)?;
@@ -139,7 +140,9 @@ impl RawPage {
         // Levels of version 2 are in front of what is compressed.
         let levels = self.header.level_bytes.map_or(0, |lengths| lengths.iter().map(|n| *n as usize).sum());
         let (levels, values) = stored.split_at_checked(levels).ok_or_else(too_short)?;
-        let mut buffer = self.chunk.file.buffers().take(self.header.plain_bytes as usize);
+        // Those of version 1 have the lengths of their levels within them.
+        let values_at = self.header.level_bytes.map_or(values_at, |_| levels.len());
+        let mut buffer = self.chunk.file.buffers().take_aligned(self.header.plain_bytes as usize, values_at);
         let (front, behind) = buffer.bytes_mut().split_at_mut_checked(levels.len()).ok_or_else(too_short)?;
         front.copy_from_slice(levels);
         codec::decompress(codec, values, behind)?;

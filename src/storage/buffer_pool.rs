@@ -1,11 +1,14 @@
 //! A pool of read buffers. Reuse avoids page faults, which cost as much as the read.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 
 use crate::threads::PerProcess;
 
+/// A cache line, to which values are aligned.
+const LINE_BYTES: usize = 64;
 /// The allocator serves smaller buffers as fast as the pool.
 const MIN_POOLED_BYTES: usize = 64 << 10;
 /// Limit of the free list: two pages of DuckDB, which writes those of a whole row group.
@@ -24,9 +27,9 @@ struct FreeList {
 /// A buffer that returns to its pool on drop.
 #[derive(Debug)]
 pub(crate) struct PooledBuffer {
-    /// At least `length` bytes.
+    /// At least `range`.
     memory: Vec<u8>,
-    length: usize,
+    range: Range<usize>,
     pool: BufferPool,
 }
 
@@ -42,13 +45,25 @@ impl BufferPool {
 
     /// A buffer of `length` bytes. It may hold bytes of its previous use.
     pub(crate) fn take(&self, length: usize) -> PooledBuffer {
-        let memory = match self.take_free(length) {
+        PooledBuffer { memory: self.memory(length), range: 0..length, pool: self.clone() }
+    }
+
+    /// As [`Self::take`]; the byte at `position` is the first of a cache line, so that values which begin
+    /// there can be used where they are.
+    pub(crate) fn take_aligned(&self, length: usize, position: usize) -> PooledBuffer {
+        let memory = self.memory(length + LINE_BYTES);
+        let past_line = memory.as_ptr().addr().wrapping_add(position) % LINE_BYTES;
+        let start = (LINE_BYTES - past_line) % LINE_BYTES;
+        PooledBuffer { memory, range: start..start + length, pool: self.clone() }
+    }
+
+    fn memory(&self, length: usize) -> Vec<u8> {
+        match self.take_free(length) {
             Some(memory) => memory,
             // Rounded up: the pages of a column chunk differ a little in length.
             None if length >= MIN_POOLED_BYTES => vec![0; length.next_multiple_of(MIN_POOLED_BYTES)],
             None => vec![0; length],
-        };
-        PooledBuffer { memory, length, pool: self.clone() }
+        }
     }
 
     fn take_free(&self, length: usize) -> Option<Vec<u8>> {
@@ -74,7 +89,7 @@ impl BufferPool {
 impl PooledBuffer {
     /// The bytes, to be overwritten.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        self.memory.split_at_mut(self.length).0
+        self.memory.split_at_mut(self.range.end).0.split_at_mut(self.range.start).1
     }
 
     /// The bytes, zero-copy. The memory returns to the pool when the last slice is dropped.
@@ -85,7 +100,7 @@ impl PooledBuffer {
 
 impl AsRef<[u8]> for PooledBuffer {
     fn as_ref(&self) -> &[u8] {
-        self.memory.split_at(self.length).0
+        self.memory.split_at(self.range.end).0.split_at(self.range.start).1
     }
 }
 
@@ -109,6 +124,21 @@ mod tests {
     fn open_files_share_a_pool() {
         let (one, other) = (BufferPool::shared(), BufferPool::shared());
         assert!(Arc::ptr_eq(&one.0, &other.0));
+    }
+
+    #[test]
+    fn what_begins_at_a_position_is_aligned() {
+        let pool = BufferPool::default();
+        for length in [0, 1, 1000, MIN_POOLED_BYTES, 1 << 20] {
+            for position in [0, 1, 20, 63, 64, 4099, usize::MAX] {
+                let mut buffer = pool.take_aligned(length, position);
+                buffer.bytes_mut().fill(7);
+                let bytes = buffer.into_bytes();
+                assert_eq!(bytes.len(), length);
+                assert_eq!(bytes.as_ptr().wrapping_add(position).addr() % LINE_BYTES, 0, "{position}");
+                assert!(bytes.iter().all(|byte| *byte == 7));
+            }
+        }
     }
 
     #[test]

@@ -39,6 +39,12 @@ impl EmbeddingData {
             Self::Loaded(embeddings) => return Ok(embeddings),
             Self::Segments(segments) => segments,
         };
+        // A batch within a page that was decompressed is evaluated where it is.
+        if let [segment] = &segments[..]
+            && let Some(values) = segment.in_place()
+        {
+            return Ok(Embeddings::dense(values, dim));
+        }
         let lengths = segments.iter().map(|segment| segment.elements.len());
         let mut buffer = buffers.take(lengths.clone().sum::<usize>() * size_of::<f32>());
         let mut rest = buffer.typed_data_mut::<f32>();

@@ -1,6 +1,7 @@
 //! A data page that is read, decompressed and decoded by whoever gets to it first: a worker that has it
 //! from the queue of pages ahead, or the reader of the column when it needs the page.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use bytes::Bytes;
@@ -27,11 +28,21 @@ pub(super) struct LazyPage {
     pub(super) raw: RawPage,
     /// Its bytes, if they were read before: those of a store are requested in order.
     bytes: Option<Bytes>,
-    leaf: Arc<EmbeddingLeaf>,
-    dictionary: Option<Arc<Dictionary>>,
+    chunk: ChunkContext,
+    state: Mutex<State>,
+}
+
+/// What the pages of a column chunk share.
+#[derive(Debug, Clone)]
+pub(super) struct ChunkContext {
+    pub(super) leaf: Arc<EmbeddingLeaf>,
+    /// In front of the data pages that use it.
+    pub(super) dictionary: Option<Arc<Dictionary>>,
     /// The most elements that all rows of the row group can have.
     most_elements: usize,
-    state: Mutex<State>,
+    /// Where the values begin in the page that was decompressed last. Levels of whole embeddings have the
+    /// same length in nearly all pages, so that the values of the next one can be aligned by it.
+    values_start: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
@@ -57,18 +68,18 @@ pub(super) enum LoadedValues {
     Decoded(DecodedLevels),
 }
 
-impl LazyPage {
-    /// A page of a column, in a row group of `rows` rows.
-    pub(super) fn new(
-        raw: RawPage,
-        bytes: Option<Bytes>,
-        leaf: &Arc<EmbeddingLeaf>,
-        dictionary: Option<&Arc<Dictionary>>,
-        rows: usize,
-    ) -> Self {
+impl ChunkContext {
+    /// A column chunk in a row group of `rows` rows.
+    pub(super) fn new(leaf: EmbeddingLeaf, rows: usize) -> Self {
         let most_elements = rows.saturating_mul(leaf.dim);
-        let (leaf, dictionary) = (Arc::clone(leaf), dictionary.cloned());
-        Self { raw, bytes, leaf, dictionary, most_elements, state: Mutex::new(State::Waiting) }
+        Self { leaf: Arc::new(leaf), dictionary: None, most_elements, values_start: Arc::default() }
+    }
+}
+
+impl LazyPage {
+    /// A page of a column chunk.
+    pub(super) fn new(raw: RawPage, bytes: Option<Bytes>, chunk: ChunkContext) -> Self {
+        Self { raw, bytes, chunk, state: Mutex::new(State::Waiting) }
     }
 
     /// Loads the page, unless somebody has done it or is at it.
@@ -99,7 +110,9 @@ impl LazyPage {
 
     fn load(&self) -> Result<LoadedPage> {
         let bytes = self.bytes.clone().map_or_else(|| self.raw.read(), Ok)?;
-        let body = self.raw.decompress(bytes)?;
+        // A wrong guess costs a copy.
+        let values_at = self.chunk.values_start.load(Ordering::Relaxed);
+        let body = self.raw.decompress(bytes, values_at)?;
         let dense = caught(|| self.dense(&body)).unwrap_or_default();
         let values = match dense {
             Some((values, elements)) => LoadedValues::Dense(values, elements),
@@ -110,13 +123,14 @@ impl LazyPage {
 
     /// The values of a page that has no null, in an encoding of which parts can be converted.
     fn dense(&self, body: &Bytes) -> Option<(PageValues, usize)> {
-        let (leaf, header) = (&self.leaf, self.raw.header());
+        let (leaf, header) = (&self.chunk.leaf, self.raw.header());
         let sections = leaf.sections(header, body)?;
+        self.chunk.values_start.store(sections.values.start, Ordering::Relaxed);
         let count = usize::try_from(header.values?).ok()?;
         let elements = count.checked_mul(leaf.value_elements())?;
         let max = u8::try_from(leaf.max_level()).ok()?;
         let no_null = max == 0 || all_max(sections.definition_levels, max, count);
-        if count == 0 || elements > self.most_elements || !no_null {
+        if count == 0 || elements > self.chunk.most_elements || !no_null {
             return None;
         }
         let values = body.slice(sections.values);
@@ -127,7 +141,7 @@ impl LazyPage {
                 PageValues::Split(values, leaf.float)
             }
             PLAIN_DICTIONARY | RLE_DICTIONARY => {
-                PageValues::Indexed(self.dictionary.as_ref()?.index(&values, count)?)
+                PageValues::Indexed(self.chunk.dictionary.as_ref()?.index(&values, count)?)
             }
             _ => return None,
         };
@@ -139,10 +153,10 @@ impl LazyPage {
     /// # Errors
     /// [`Error::BadData`](crate::Error::BadData) with file, row group and column.
     pub(super) fn decode(&self, body: &Bytes) -> Result<DecodedLevels> {
-        let dictionary = self.dictionary.as_ref().and_then(|dictionary| dictionary.page());
+        let dictionary = self.chunk.dictionary.as_ref().and_then(|dictionary| dictionary.page());
         let page = self.raw.as_page(body.clone());
         let pages = dictionary.into_iter().chain(page).collect();
-        let decoded = decoded::decode(&self.leaf, pages);
+        let decoded = decoded::decode(&self.chunk.leaf, pages);
         decoded.map_err(|error| io_errors::parquet(self.raw.place(), "read", error))
     }
 }

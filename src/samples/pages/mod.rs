@@ -189,3 +189,5 @@ impl EmbeddingPageReader {
 mod damaged_levels;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod zero_copy;

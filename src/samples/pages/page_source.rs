@@ -11,7 +11,7 @@ use crate::storage::{SourceFile, io_errors};
 
 use super::decoded::DecodedLevels;
 use super::dictionary::Dictionary;
-use super::lazy_page::{LazyPage, LoadedPage, LoadedValues};
+use super::lazy_page::{ChunkContext, LazyPage, LoadedPage, LoadedValues};
 use super::leaf::EmbeddingLeaf;
 use super::levels::{all_max, all_regular};
 use super::page_values::{PageValues, Segment};
@@ -26,9 +26,7 @@ const LIST_LEVEL_BYTES: u64 = 8;
 /// Loads the pages of a column chunk.
 pub(super) struct PageSource {
     pages: RawPages,
-    leaf: Arc<EmbeddingLeaf>,
-    rows: usize,
-    dictionary: Option<Arc<Dictionary>>,
+    chunk: ChunkContext,
     read_ahead: ReadAhead,
     /// Pages behind `next`.
     ahead: VecDeque<Ahead>,
@@ -70,9 +68,8 @@ pub(super) enum Taken {
 impl PageSource {
     /// The pages of a leaf's column chunk, in a row group of `rows` rows.
     pub(super) fn new(pages: RawPages, leaf: EmbeddingLeaf, rows: usize, read_ahead: ReadAhead) -> Self {
-        let (dictionary, leaf) = (None, Arc::new(leaf));
-        let (ahead, ahead_bytes) = (VecDeque::new(), 0);
-        Self { pages, leaf, rows, dictionary, read_ahead, ahead, ahead_bytes, next: None }
+        let chunk = ChunkContext::new(leaf, rows);
+        Self { pages, chunk, read_ahead, ahead: VecDeque::new(), ahead_bytes: 0, next: None }
     }
 
     pub(super) fn file(&self) -> &Arc<SourceFile> {
@@ -80,7 +77,7 @@ impl PageSource {
     }
 
     pub(super) fn leaf(&self) -> &EmbeddingLeaf {
-        &self.leaf
+        &self.chunk.leaf
     }
 
     /// Whether all pages were loaded and taken.
@@ -136,7 +133,7 @@ impl PageSource {
     /// Takes the segments of pages that are the next `rows` rows, as far as these pages are regular. The
     /// last row taken was complete.
     pub(super) fn take_segments(&mut self, rows: usize) -> Result<Taken> {
-        let mut wanted = rows * self.leaf.dim;
+        let mut wanted = rows * self.chunk.leaf.dim;
         let (mut segments, mut element_offset) = (Vec::new(), 0);
         loop {
             self.load(element_offset)?;
@@ -153,7 +150,7 @@ impl PageSource {
                 return Ok(Taken::Some(segments));
             };
             wanted -= taken.elements.len();
-            element_offset = (element_offset + taken.elements.len()) % self.leaf.dim;
+            element_offset = (element_offset + taken.elements.len()) % self.chunk.leaf.dim;
             segments.push(taken);
         }
     }
@@ -161,17 +158,17 @@ impl PageSource {
     /// Skips rows from the start of a list on, without those pages whose number of rows is known. Returns
     /// whether the others are regular.
     pub(super) fn skip_rows(&mut self, rows: usize) -> Result<bool> {
-        let (mut wanted, mut element_offset) = (rows * self.leaf.dim, 0);
+        let (mut wanted, mut element_offset) = (rows * self.chunk.leaf.dim, 0);
         while wanted > 0 {
-            let whole = (element_offset == 0).then_some(wanted / self.leaf.dim);
+            let whole = (element_offset == 0).then_some(wanted / self.chunk.leaf.dim);
             if let Some(rows) = self.skip_page(whole)? {
-                wanted -= rows * self.leaf.dim;
+                wanted -= rows * self.chunk.leaf.dim;
                 continue;
             }
             self.load(element_offset)?;
             let Some(skipped) = self.take_of_page(wanted) else { return Ok(false) };
             wanted -= skipped.elements.len();
-            element_offset = (element_offset + skipped.elements.len()) % self.leaf.dim;
+            element_offset = (element_offset + skipped.elements.len()) % self.chunk.leaf.dim;
         }
         Ok(true)
     }
@@ -180,7 +177,7 @@ impl PageSource {
     fn take_of_page(&mut self, wanted: usize) -> Option<Segment> {
         let Some(NextPage::Regular(page)) = &mut self.next else { return None };
         let taken = page.segment.split_to(wanted);
-        page.element_offset = (page.element_offset + taken.elements.len()) % self.leaf.dim;
+        page.element_offset = (page.element_offset + taken.elements.len()) % self.chunk.leaf.dim;
         if page.segment.elements.is_empty() {
             self.next = None;
         }
@@ -220,8 +217,8 @@ impl PageSource {
     fn take_other_pages(&mut self) -> Result<()> {
         while let Some(page) = self.pages.peek()?.filter(|page| !page.is_data()) {
             if page.is_dictionary() {
-                let body = page.decompress(page.read()?)?;
-                self.dictionary = Some(Arc::new(Dictionary::new(&self.leaf, page.clone(), body)));
+                let body = page.decompress(page.read()?, 0)?;
+                self.chunk.dictionary = Some(Arc::new(Dictionary::new(&self.chunk.leaf, page.clone(), body)));
             }
             self.pages.take()?;
         }
@@ -232,7 +229,7 @@ impl PageSource {
         // A store's bytes are requested in order, by one thread.
         let is_local = matches!(**self.file(), SourceFile::Local(_));
         let bytes = if is_local { None } else { Some(page.read()?) };
-        Ok(LazyPage::new(page, bytes, &self.leaf, self.dictionary.as_ref(), self.rows))
+        Ok(LazyPage::new(page, bytes, self.chunk.clone()))
     }
 
     fn classify(&self, page: &LazyPage, element_offset: usize) -> Result<NextPage> {
@@ -241,10 +238,10 @@ impl PageSource {
             LoadedValues::Decoded(levels) => return Ok(NextPage::General(levels)),
             LoadedValues::Dense(values, elements) => (values, elements),
         };
-        let sections = self.leaf.sections(page.raw.header(), &body);
-        let is_regular = self.leaf.is_whole_row
+        let sections = self.chunk.leaf.sections(page.raw.header(), &body);
+        let is_regular = self.chunk.leaf.is_whole_row
             || sections.is_some_and(|sections| {
-                all_regular(sections.repetition_levels, self.leaf.dim, element_offset, elements)
+                all_regular(sections.repetition_levels, self.chunk.leaf.dim, element_offset, elements)
             });
         Ok(match is_regular {
             true => {
@@ -263,7 +260,7 @@ impl PageSource {
 
     /// How many of a page's first bytes hold its levels, if it is regular.
     fn level_bytes(&self, length: u64) -> u64 {
-        LEVEL_BYTES + length / (self.leaf.float.bytes() * self.leaf.dim) as u64 * LIST_LEVEL_BYTES
+        LEVEL_BYTES + length / (self.chunk.leaf.float.bytes() * self.chunk.leaf.dim) as u64 * LIST_LEVEL_BYTES
     }
 
     /// The values of a page in the file, if the page is regular: only its levels are read.
@@ -273,7 +270,7 @@ impl PageSource {
         body: &Range<u64>,
         element_offset: usize,
     ) -> Result<Option<RegularPage>> {
-        let leaf = &self.leaf;
+        let leaf = &self.chunk.leaf;
         let length = body.end - body.start;
         let mut head = vec![0; self.level_bytes(length).min(length) as usize];
         let read = self.file().read_exact(body.start, &mut head);

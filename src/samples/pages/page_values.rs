@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use arrow::buffer::{Buffer, ScalarBuffer};
 use bytes::Bytes;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -45,6 +46,17 @@ impl Segment {
         let front = Self { values: self.values.clone(), elements: self.elements.start..middle };
         self.elements.start = middle;
         front
+    }
+
+    /// All elements where they are in the page, if they are f32, as the processor has them, and aligned.
+    pub(super) fn in_place(&self) -> Option<ScalarBuffer<f32>> {
+        let PageValues::Plain(bytes, Float::F32) = &self.values else { return None };
+        let Range { start, end } = self.elements;
+        let is_f32 =
+            |bytes: &Bytes| cfg!(target_endian = "little") && bytes.as_ptr().cast::<f32>().is_aligned();
+        let range = start * size_of::<f32>()..end * size_of::<f32>();
+        let bytes = (range.end <= bytes.len()).then(|| bytes.slice(range)).filter(is_f32)?;
+        Some(Buffer::from(bytes).into())
     }
 
     /// Writes all elements as f32. Returns whether all are finite.
@@ -230,6 +242,7 @@ fn block_of(stream: &[u8], number: usize) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::BufferPool;
     use proptest::prelude::*;
 
     proptest! {
@@ -263,6 +276,11 @@ mod tests {
                     let finite = segment.read(&mut out, &file).unwrap();
                     let width = float.bytes();
                     let wanted = stored.get(elements.clone()).unwrap().concat();
+                    if let Some(in_place) = segment.in_place() {
+                        prop_assert!(matches!(segment.values, PageValues::Plain(_, Float::F32)));
+                        let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+                        prop_assert_eq!(bits(&in_place), bits(&out));
+                    }
                     let mut own = vec![7; elements.len() * width];
                     segment.read_own_type(width, &mut own, &file).unwrap();
                     prop_assert_eq!(own, wanted);
@@ -273,5 +291,24 @@ mod tests {
                 }
             }
         }
+    }
+    #[test]
+    fn aligned_values_are_used_where_they_are() {
+        let values: Vec<u8> = (0..100_u8).flat_map(|value| f32::from(value).to_le_bytes()).collect();
+        let mut page = BufferPool::default().take_aligned(values.len(), 0);
+        page.bytes_mut().copy_from_slice(&values);
+        let page = page.into_bytes();
+        let segment =
+            |bytes: Bytes, float| Segment { values: PageValues::Plain(bytes, float), elements: 3..9 };
+        let in_place = segment(page.slice(8..), Float::F32).in_place().unwrap();
+        assert_eq!(&in_place[..], [5.0, 6.0, 7.0, 8.0, 9.0, 10.0]);
+        assert_eq!(in_place.as_ptr().addr(), page.as_ptr().addr() + 20);
+        let others = [
+            segment(page.slice(1..), Float::F32),
+            segment(page.slice(..35), Float::F32),
+            segment(page.clone(), Float::F64),
+            Segment { values: PageValues::Split(page, Float::F32), elements: 3..9 },
+        ];
+        assert!(others.iter().all(|segment| segment.in_place().is_none()));
     }
 }

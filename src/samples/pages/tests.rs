@@ -31,7 +31,7 @@ impl EmbeddingLayout {
 
 /// The content of a row of a generated file.
 #[derive(Debug, Clone, Copy)]
-enum Row {
+pub(super) enum Row {
     Good,
     Null,
     Length(usize),
@@ -50,19 +50,19 @@ fn any_row() -> impl Strategy<Value = Row> {
 }
 
 #[derive(Debug, Clone)]
-struct File {
-    dim: usize,
-    rows: Vec<Row>,
-    version: WriterVersion,
-    compression: Compression,
-    encoding: Option<Encoding>,
-    page_bytes: usize,
-    batch: usize,
-    index: bool,
-    layout: EmbeddingLayout,
-    float: Float,
-    nullable: bool,
-    helped: bool,
+pub(super) struct File {
+    pub(super) dim: usize,
+    pub(super) rows: Vec<Row>,
+    pub(super) version: WriterVersion,
+    pub(super) compression: Compression,
+    pub(super) encoding: Option<Encoding>,
+    pub(super) page_bytes: usize,
+    pub(super) batch: usize,
+    pub(super) index: bool,
+    pub(super) layout: EmbeddingLayout,
+    pub(super) float: Float,
+    pub(super) nullable: bool,
+    pub(super) helped: bool,
 }
 
 prop_compose! {
@@ -155,7 +155,7 @@ impl File {
         }
     }
 
-    fn write(&self, path: &Path) {
+    pub(super) fn write(&self, path: &Path) {
         let array = self.array();
         let field = Field::new("x", array.data_type().clone(), self.nullable);
         let schema = Arc::new(arrow::datatypes::Schema::new(vec![field]));
@@ -180,7 +180,7 @@ impl File {
 }
 
 /// Rows from `first` on in batches, through the general reader.
-fn generally(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embeddings> {
+pub(super) fn generally(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embeddings> {
     let rows = input.rows_in(0);
     let kind = EmbeddingType::of(input.schema().field(0).data_type()).unwrap();
     let mut reader = ColumnReader::open(input, 0, "x", 0, first..rows, batch).unwrap();
@@ -188,11 +188,11 @@ fn generally(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embed
     starts.map(|start| extract(&reader.read(batch.min(rows - start)).unwrap(), kind, dim).unwrap()).collect()
 }
 
-fn open(input: &Input, dim: usize, first: usize, read_ahead: &ReadAhead) -> EmbeddingPageReader {
+pub(super) fn open(input: &Input, dim: usize, first: usize, read_ahead: &ReadAhead) -> EmbeddingPageReader {
     EmbeddingPageReader::open(input, 0, dim, 0, first, read_ahead).unwrap().unwrap()
 }
 
-fn by_pages(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embeddings> {
+pub(super) fn by_pages(input: &Input, dim: usize, first: usize, batch: usize) -> Vec<Embeddings> {
     by_pages_with(input, dim, first, batch, &ReadAhead::none())
 }
 
@@ -217,7 +217,7 @@ fn by_pages_with(
 }
 
 /// Equal, also where values are NaN; values of invalid rows are not compared.
-fn assert_same(dim: usize, general: &[Embeddings], pages: &[Embeddings]) {
+pub(super) fn assert_same(dim: usize, general: &[Embeddings], pages: &[Embeddings]) {
     assert_eq!(general.len(), pages.len());
     for (a, b) in general.iter().zip(pages) {
         assert_eq!(a.invalid, b.invalid);
