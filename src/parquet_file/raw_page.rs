@@ -1,10 +1,11 @@
 //! A page of a column chunk as it is stored: its bytes, its checksum, its codec.
 
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parquet::basic::{Compression, Encoding};
+use parquet::basic::Encoding;
 use parquet::column::page::{Page, PageReader};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::ColumnChunkMetaData;
@@ -20,6 +21,15 @@ use super::column_chunk::ColumnChunk;
 use super::decoder_panics::catch_panics;
 use super::page_header::{PageHeader, PageKind};
 use super::page_walk::{PageName, check_page};
+
+/// Longer pages are read into memory of the file's pool.
+const MAX_STORED_BYTES: usize = 4 << 20;
+
+thread_local! {
+    /// A compressed page, until it is decompressed. It is always read into the same memory, which is in the
+    /// cache of the thread's core: buffers of the pool come from other pages and cores.
+    static STORED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What the pages of a column chunk share.
 #[derive(Debug)]
@@ -94,11 +104,10 @@ impl RawPage {
     /// Where its bytes behind the header lie in the file, if they may be used as they are: not
     /// compressed, and without a checksum that nobody else compares.
     pub(crate) fn usable_in_file(&self) -> Option<Range<u64>> {
-        let is_compressed = self.chunk.chunk.facts().is_compressed() && self.header.is_compressed;
         let to_check =
             self.chunk.chunk.facts().checksum(&self.header).is_some() && !self.chunk.defers_checksums;
         let is_local = matches!(*self.chunk.file, SourceFile::Local(_));
-        (!is_compressed && !to_check && is_local)
+        (!self.is_compressed() && !to_check && is_local)
             .then(|| self.bytes.start + self.header_bytes as u64..self.bytes.end)
     }
 
@@ -107,36 +116,69 @@ impl RawPage {
     /// # Errors
     /// [`Error::BadData`] with file, row group, column and page; [`Error::Io`].
     pub(crate) fn read(&self) -> Result<Bytes> {
-        let length = usize::try_from(self.bytes.end - self.bytes.start);
-        let length = length.map_err(|_| Error::Internal("a page is longer than the memory".to_owned()))?;
-        let bytes = self.chunk.file.get_bytes(self.bytes.start, length);
+        let bytes = self.chunk.file.get_bytes(self.bytes.start, self.stored_bytes()?);
         let bytes = bytes.map_err(|error| self.error(error))?;
-        if !self.chunk.defers_checksums {
-            let body = bytes.get(self.header_bytes..).unwrap_or_default();
-            check_page(self.chunk.chunk.facts(), self.name, &self.header, body)?;
-        }
+        self.check(&bytes)?;
         Ok(bytes)
     }
 
-    /// Decompresses what [`Self::read`] read: the page without its header. Its values are aligned to a cache
-    /// line, in a page of version 1 if they begin at `values_at`.
+    /// Reads and decompresses the page without its header; `read` are its bytes where [`Self::read`] has read
+    /// them. Values that are decompressed are aligned to a cache line, in a page of version 1 if they begin at
+    /// `values_at`.
     ///
     /// # Errors
-    /// [`Error::BadData`] with file, row group, column and page.
-    pub(crate) fn decompress(&self, bytes: Bytes, values_at: usize) -> Result<Bytes> {
-        catch_panics(|| self.body(bytes, values_at)).map_err(|error| self.error(error))
+    /// As for [`Self::read`].
+    pub(crate) fn load(&self, read: Option<Bytes>, values_at: usize) -> Result<Bytes> {
+        let length = self.stored_bytes()?;
+        if read.is_none() && self.is_decompressed_here() && length <= MAX_STORED_BYTES {
+            return STORED.with_borrow_mut(|memory| {
+                memory.resize(memory.len().max(length), 0);
+                let stored = memory.split_at_mut(length).0;
+                let read = self.chunk.file.read_exact(self.bytes.start, stored);
+                read.map_err(|error| self.error(error))?;
+                self.check(stored)?;
+                self.caught(|| self.decompress(stored, values_at))
+            });
+        }
+        let bytes = read.map_or_else(|| self.read(), Ok)?;
+        self.caught(|| match self.is_decompressed_here() {
+            true => self.decompress(&bytes, values_at),
+            false if self.is_compressed() => Ok(self.decoded_by_crate(bytes)?.buffer().clone()),
+            false => Ok(bytes.slice_ref(self.behind_header(&bytes)?)),
+        })
     }
 
-    fn body(&self, bytes: Bytes, values_at: usize) -> ParquetResult<Bytes> {
-        let codec = self.chunk.chunk.facts().codec;
-        let too_short = || ParquetError::EOF("a page ends within its header or levels".to_owned());
-        let stored = bytes.get(self.header_bytes..).ok_or_else(too_short)?;
-        if codec == Compression::UNCOMPRESSED || !self.header.is_compressed {
-            return Ok(bytes.slice(self.header_bytes..));
+    fn stored_bytes(&self) -> Result<usize> {
+        let length = usize::try_from(self.bytes.end - self.bytes.start);
+        length.map_err(|_| Error::Internal("a page is longer than the memory".to_owned()))
+    }
+
+    fn check(&self, bytes: &[u8]) -> Result<()> {
+        if self.chunk.defers_checksums {
+            return Ok(());
         }
-        if !codec::is_fast(codec) {
-            return Ok(self.decoded_by_crate(bytes)?.buffer().clone());
-        }
+        let body = bytes.get(self.header_bytes..).unwrap_or_default();
+        check_page(self.chunk.chunk.facts(), self.name, &self.header, body)
+    }
+
+    fn is_compressed(&self) -> bool {
+        self.chunk.chunk.facts().is_compressed() && self.header.is_compressed
+    }
+
+    fn is_decompressed_here(&self) -> bool {
+        self.is_compressed() && codec::is_fast(self.chunk.chunk.facts().codec)
+    }
+
+    fn caught<T>(&self, decode: impl FnOnce() -> ParquetResult<T>) -> Result<T> {
+        catch_panics(decode).map_err(|error| self.error(error))
+    }
+
+    fn behind_header<'a>(&self, bytes: &'a [u8]) -> ParquetResult<&'a [u8]> {
+        bytes.get(self.header_bytes..).ok_or_else(too_short)
+    }
+
+    fn decompress(&self, bytes: &[u8], values_at: usize) -> ParquetResult<Bytes> {
+        let stored = self.behind_header(bytes)?;
         // Levels of version 2 are in front of what is compressed.
         let levels = self.header.level_bytes.map_or(0, |lengths| lengths.iter().map(|n| *n as usize).sum());
         let (levels, values) = stored.split_at_checked(levels).ok_or_else(too_short)?;
@@ -145,7 +187,7 @@ impl RawPage {
         let mut buffer = self.chunk.file.buffers().take_aligned(self.header.plain_bytes as usize, values_at);
         let (front, behind) = buffer.bytes_mut().split_at_mut_checked(levels.len()).ok_or_else(too_short)?;
         front.copy_from_slice(levels);
-        codec::decompress(codec, values, behind)?;
+        codec::decompress(self.chunk.chunk.facts().codec, values, behind)?;
         Ok(buffer.into_bytes())
     }
 
@@ -215,4 +257,8 @@ fn encoding_of(number: u32) -> Option<Encoding> {
         9 => Encoding::BYTE_STREAM_SPLIT,
         _ => return None,
     })
+}
+
+fn too_short() -> ParquetError {
+    ParquetError::EOF("a page ends within its header or levels".to_owned())
 }

@@ -109,10 +109,9 @@ impl LazyPage {
     }
 
     fn load(&self) -> Result<LoadedPage> {
-        let bytes = self.bytes.clone().map_or_else(|| self.raw.read(), Ok)?;
         // A wrong guess costs a copy.
         let values_at = self.chunk.values_start.load(Ordering::Relaxed);
-        let body = self.raw.decompress(bytes, values_at)?;
+        let body = self.raw.load(self.bytes.clone(), values_at)?;
         let dense = caught(|| self.dense(&body)).unwrap_or_default();
         let values = match dense {
             Some((values, elements)) => LoadedValues::Dense(values, elements),

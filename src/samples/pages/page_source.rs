@@ -217,7 +217,7 @@ impl PageSource {
     fn take_other_pages(&mut self) -> Result<()> {
         while let Some(page) = self.pages.peek()?.filter(|page| !page.is_data()) {
             if page.is_dictionary() {
-                let body = page.decompress(page.read()?, 0)?;
+                let body = page.load(None, 0)?;
                 self.chunk.dictionary = Some(Arc::new(Dictionary::new(&self.chunk.leaf, page.clone(), body)));
             }
             self.pages.take()?;
