@@ -1,7 +1,10 @@
-//! Tests that batches are views of decompressed pages where they can be.
+//! Tests of the memory that compressed pages pass through, and that batches are views of it where they can be.
 
+use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch};
+use arrow::datatypes::{DataType, Field};
+use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::properties::WriterVersion;
+use parquet::file::properties::{WriterProperties, WriterVersion};
 
 use crate::samples::embedding_type::{EmbeddingLayout, Float};
 
@@ -47,4 +50,32 @@ fn batches_within_a_decompressed_page_are_not_copied() {
             assert_same(6, &generally(&input, 6, 0, 10), &by_pages(&input, 6, 0, 10));
         }
     }
+}
+
+#[test]
+fn compressed_pages_of_any_length_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let (dim, rows) = (1000, 2_500);
+    // Bits without a pattern, of finite values: what no codec makes shorter.
+    let bits = (0..dim * rows).scan(1_u32, |state, _| {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Some(f32::from_bits(*state >> 2))
+    });
+    let values = Arc::new(Float32Array::from_iter_values(bits));
+    let item = Arc::new(Field::new("item", DataType::Float32, false));
+    let lists = FixedSizeListArray::new(Arc::clone(&item), i32::try_from(dim).unwrap(), values, None);
+    let batch = RecordBatch::try_from_iter([("x", Arc::new(lists) as ArrayRef)]).unwrap();
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_compression(Compression::SNAPPY)
+        .set_data_page_size_limit(usize::MAX)
+        .set_data_page_row_count_limit(2_000);
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties.build())).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let input = Input::open(&path).unwrap();
+    assert!(input.metadata().row_group(0).column(0).compressed_size() > 9 << 20);
+    assert_same(dim, &generally(&input, dim, 0, 300), &by_pages(&input, dim, 0, 300));
 }
