@@ -1,7 +1,8 @@
 //! TLS between the parts of a cluster: what is done with it, and what each part says where it fails.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::killed::Work;
@@ -84,6 +85,24 @@ fn a_client_that_does_not_fit_is_told_what_to_give() {
     }
     let plain = Cluster::start(0);
     refused(&status(&plain.address, &flags("part", "ca")), 78, &["answers without TLS", "omit --tls-ca"]);
+}
+
+#[test]
+fn a_connection_that_ends_before_an_answer_is_tried_again() {
+    for (closed, code, connections) in [(4, 0, 5), (5, 75, 5)] {
+        let mut server = Command::new(python());
+        server.arg(repository().join("tests/python/hasty_scheduler.py"));
+        for file in ["part.pem", "part.key"] {
+            server.arg(certificates().join(file));
+        }
+        let mut server = server.arg(closed.to_string()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+        let port = lines.next().unwrap().unwrap();
+        let ran = status(&format!("127.0.0.1:{port}"), &flags("", "ca"));
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert_eq!((ran.code, lines.count()), (code, connections), "{}{}", ran.stdout, ran.stderr);
+    }
 }
 
 #[test]
