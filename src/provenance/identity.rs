@@ -126,8 +126,9 @@ impl Identity {
         let columns = |input: &InputOrigin| input.x.iter().chain([&input.label]).cloned().collect::<Vec<_>>();
         let of_columns = found.input.as_ref().map(columns);
         let is_same_input = found.input.as_ref() == Some(&self.input);
-        let has_columns = self.columns.iter().all(|name| output.column(name).is_ok())
-            && found.columns.as_ref().is_some_and(|added| added.len() == self.columns.len());
+        let missing = self.columns.iter().filter(|name| output.column(name).is_err());
+        let missing: Vec<String> = missing.cloned().collect();
+        let are_as_many = found.columns.as_ref().is_some_and(|added| added.len() == self.columns.len());
         let differences = [
             (*version != self.version).then(|| format!("made by version {version} of this program")),
             (found.bundle_sha256.as_ref() != Some(&self.bundle_sha256))
@@ -143,7 +144,8 @@ impl Identity {
             }),
             (found.on_missing_modality != self.on_missing_modality)
                 .then(|| "made with another --on-missing-modality".to_owned()),
-            (!has_columns).then(|| "with other new columns".to_owned()),
+            (!missing.is_empty()).then(|| format!("without {}", listed(&missing))),
+            (missing.is_empty() && !are_as_many).then(|| "with other new columns than this run's".to_owned()),
             (is_same_input && Some(output.rows()) != self.input.rows)
                 .then(|| "with other rows than it was made with".to_owned()),
         ];

@@ -278,13 +278,16 @@ fn an_output_of_other_work_is_said_to_be_that() {
     write(&dir.path().join("in.parquet"), &rows(250));
     assert_eq!(made(&[]).code, 0);
     for (more, why) in [
-        (&["--columns", "i1"][..], "with other new columns"),
+        (&["--columns", "i1"][..], "exists, without i1; "),
         (&["--adjust", "dataset"], "made with --adjust none"),
         (&["--x1", "x2", "--x2", "x1"], "made from the columns x1, x2 and y"),
         (&["--rejects", "bad.parquet"], "made by the same work, but without bad.parquet"),
     ] {
         refused(&made(more), 73, &["out.parquet exists", why, "--overwrite"]);
     }
+    assert_eq!(made(&["--columns", "i1", "--overwrite"]).code, 0);
+    refused(&made(&[]), 73, &["out.parquet exists, with other new columns than this run's"]);
+    assert_eq!(made(&["--overwrite"]).code, 0);
     let train = crate::harness::fitted().join("train.parquet");
     must(lsmi().current_dir(dir.path()).args(["fit", "--max-rows", "500", "--bundle", "other"]).arg(train));
     let ran =
