@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parquet::basic::Type;
 use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
@@ -58,6 +59,14 @@ impl ColumnChunk {
             encodings: chunk.encodings_mask().as_i32().cast_unsigned(),
             codec: chunk.compression(),
             plain_bytes: u64::try_from(chunk.uncompressed_size()).ok()?,
+            value_bytes: match chunk.column_type() {
+                Type::BOOLEAN => 0,
+                // The length of a byte array takes four.
+                Type::INT32 | Type::FLOAT | Type::BYTE_ARRAY => 4,
+                Type::INT64 | Type::DOUBLE => 8,
+                Type::INT96 => 12,
+                Type::FIXED_LEN_BYTE_ARRAY => u64::try_from(chunk.column_descr().type_length()).ok()?,
+            },
             max_levels: [chunk.column_descr().max_def_level(), chunk.column_descr().max_rep_level()],
             ignores_checksums,
         };

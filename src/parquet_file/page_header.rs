@@ -172,7 +172,7 @@ fn data_page_v2(fields: &mut Fields<'_>) -> Read<DataHeader> {
     })
 }
 
-/// The values of a dictionary page, if its part of the header is whole.
+/// The values of a dictionary page, if its part of the header is whole. They are plain, by either of two numbers.
 fn dictionary_page(fields: &mut Fields<'_>) -> Read<Option<u32>> {
     let [mut values, mut encoding] = [None; 2];
     while let Some((id, field_type)) = fields.next()? {
@@ -182,7 +182,7 @@ fn dictionary_page(fields: &mut Fields<'_>) -> Read<Option<u32>> {
             (_, other) => fields.skip(other)?,
         }
     }
-    Ok(values.filter(|_| encoding.is_some()))
+    Ok(values.filter(|_| matches!(encoding, Some(0 | 2))))
 }
 
 #[cfg(test)]
@@ -220,6 +220,29 @@ pub(super) mod tests {
         out.extend([0, 0]);
         out.extend(body);
         out
+    }
+
+    /// A dictionary page with a header.
+    pub(crate) fn dictionary(body: &[u8], values: i32, encoding: i32) -> Vec<u8> {
+        let mut out = Vec::new();
+        field(&mut out, 1, 2);
+        field(&mut out, 1, body.len() as i32);
+        field(&mut out, 1, body.len() as i32);
+        out.push(4 << 4 | STRUCT);
+        field(&mut out, 1, values);
+        field(&mut out, 1, encoding);
+        out.extend([0, 0]);
+        out.extend(body);
+        out
+    }
+
+    #[test]
+    fn the_values_of_a_dictionary_are_plain() {
+        for (encoding, is_read) in [(0, true), (2, true), (3, false), (8, false)] {
+            let parsed = PageHeader::parse(&dictionary(&[0; 40], 10, encoding));
+            let complete = matches!(&parsed, Parsed::Complete(header, _) if header.values == Some(10));
+            assert_eq!((complete, matches!(parsed, Parsed::Invalid)), (is_read, !is_read), "{encoding}");
+        }
     }
 
     #[test]

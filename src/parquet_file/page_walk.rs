@@ -25,6 +25,8 @@ pub(super) struct ChunkFacts {
     pub(super) codec: Compression,
     /// Bytes of all pages without compression, headers included.
     pub(super) plain_bytes: u64,
+    /// The fewest bytes of a plain value, as a dictionary page has them.
+    pub(super) value_bytes: u64,
     /// The highest definition and repetition level.
     pub(super) max_levels: [i16; 2],
     /// Whether the pages are taken for pages without checksums.
@@ -166,9 +168,10 @@ fn is_plausible(facts: &ChunkFacts, header: &PageHeader) -> bool {
     const SLACK_BYTES: u64 = 1 << 16;
     let (stored, plain) = (u64::from(header.stored_bytes), u64::from(header.plain_bytes));
     let most = facts.largest_factor().map_or(u64::MAX, |factor| stored * factor + SLACK_BYTES);
-    // Eight booleans take a byte, and all other values one or more.
+    // Eight booleans take a byte.
     let values = u64::from(header.values.unwrap_or(0));
-    plain <= most && (header.is_data() || values <= 8 * (plain + 1))
+    let fits = values.saturating_mul(facts.value_bytes) <= plain && values <= 8 * (plain + 1);
+    plain <= most && (header.is_data() || fits)
 }
 
 /// Whether a header agrees with itself and the footer.

@@ -4,7 +4,7 @@ use parquet::basic::Compression;
 
 use crate::error::Place;
 
-use super::super::page_header::tests::page;
+use super::super::page_header::tests::{dictionary, page};
 use super::*;
 
 fn facts(values: u64) -> ChunkFacts {
@@ -18,6 +18,7 @@ fn facts(values: u64) -> ChunkFacts {
         encodings: 1,
         codec: Compression::UNCOMPRESSED,
         plain_bytes,
+        value_bytes: 4,
         max_levels,
         ignores_checksums: false,
     }
@@ -79,4 +80,13 @@ fn pages_that_are_missing_or_cut_off_are_found() {
     assert!(text(&[&good[..], &[0xff; 50]].concat(), 30).contains("header of page 3 cannot be read"));
     assert_eq!(check(&[0xff; 50], 30, 20).unwrap(), Checksums::Unknown);
     assert_eq!(check(&[], 0, 20).unwrap(), Checksums::Absent);
+}
+
+#[test]
+fn a_dictionary_has_the_values_that_its_header_says() {
+    let with = |values| check(&[dictionary(&[0; 40], values, 0), chunk(None)].concat(), 30, 999);
+    assert_eq!(with(10).unwrap(), Checksums::Absent);
+    assert_eq!(with(9).unwrap(), Checksums::Absent);
+    let error = with(11).unwrap_err().to_string();
+    assert!(error.contains("the header of the dictionary page contradicts its page"), "{error}");
 }
