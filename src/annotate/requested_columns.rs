@@ -8,7 +8,7 @@ use crate::bundle::{Bundle, Class, Modality, repeated_column};
 use crate::error::{Error, Place, Result};
 use crate::evaluate::{compared_quantities, field};
 use crate::interaction::{ColumnName, ColumnPrefix, MomentSummary, Quantity};
-use crate::parquet_file::{Input, check_new_fields};
+use crate::parquet_file::{ColumnNames, Input, check_new_fields};
 use crate::provenance::{ColumnMoments, IdentityColumns};
 use crate::samples::{ColumnRequest, OnMissingModality, Roles};
 
@@ -21,6 +21,8 @@ pub(super) struct RequestedColumns {
     /// The columns of the modalities, and their dimensions.
     x: Vec<(String, usize)>,
     pub(super) label: String,
+    /// Those of both that only the bundle names.
+    of_bundle: Vec<String>,
     prefix: ColumnPrefix,
     /// Whether columns of an earlier run make way.
     pub(super) replaces: bool,
@@ -65,7 +67,8 @@ pub fn columns_read(bundle: &Bundle, options: &AnnotateOptions) -> Result<Vec<St
 pub fn kept_columns(bundle: &Bundle, options: &AnnotateOptions, input: &Input) -> Result<Input> {
     let columns = RequestedColumns::of(bundle, options)?;
     let (input, _) = columns.without_replaced(input)?;
-    Roles::find(input.schema(), &input.place(), &columns.request(bundle, options))?;
+    let roles = Roles::find(input.schema(), &input.place(), &columns.request(bundle, options));
+    roles.map_err(|error| columns.missing(error, input.schema(), bundle))?;
     check_new_fields(input.schema(), &input.place(), &columns.fields())?;
     Ok(input)
 }
@@ -173,12 +176,17 @@ impl RequestedColumns {
         let mut compared = compared_quantities(modalities);
         compared.retain(|quantity| !computed.contains(quantity));
         compared.extend((options.on_missing == OnMissingModality::Reduce).then_some(Quantity::Missing));
+        let label = match options.label_free {
+            false => named("label", options.label.as_ref(), &manifest.label.column)?,
+            true => String::new(),
+        };
+        let of_bundle = x.iter().enumerate().filter(|(m, _)| !matches!(options.x.get(*m), Some(Some(_))));
+        let of_bundle = of_bundle.map(|(_, (name, _))| name.clone());
+        let of_bundle = of_bundle.chain(options.label.is_none().then(|| label.clone())).collect();
         Ok(Self {
             x,
-            label: match options.label_free {
-                false => named("label", options.label.as_ref(), &manifest.label.column)?,
-                true => String::new(),
-            },
+            label,
+            of_bundle,
             prefix: options.prefix.clone(),
             replaces: options.replace_columns,
             classes: manifest.label.classes.clone(),
@@ -280,6 +288,22 @@ impl RequestedColumns {
             classes: bundle.classes(),
             key: bundle.row_key(),
             on_missing: options.on_missing,
+        }
+    }
+
+    /// An error of columns; that of one which is missing says where only the bundle names it.
+    pub(super) fn missing(&self, error: Error, schema: &Schema, bundle: &Bundle) -> Error {
+        let is_of_bundle =
+            |name: &String| self.of_bundle.contains(name) && ColumnNames(schema).find(name).is_err();
+        match error {
+            Error::BadData { place, what } if place.column.as_ref().is_some_and(is_of_bundle) => {
+                let dir = bundle.dir().display();
+                Error::bad_data(
+                    place,
+                    format!("{what}; the bundle {dir} names this one, --bundle another bundle"),
+                )
+            }
+            other => other,
         }
     }
 }

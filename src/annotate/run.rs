@@ -224,6 +224,7 @@ impl<'a> Run<'a> {
     /// # Errors
     /// As for [`Source::new`].
     pub(super) fn source(&self, input: &Input, columns: &RequestedColumns) -> Result<Source> {
-        Source::new(input, &columns.request(self.bundle, self.options))
+        let source = Source::new(input, &columns.request(self.bundle, self.options));
+        source.map_err(|error| columns.missing(error, input.schema(), self.bundle))
     }
 }

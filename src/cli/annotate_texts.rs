@@ -191,7 +191,7 @@ fn log_reduced(reduced_rows: Option<u64>, good_rows: u64) {
 
 fn warn_about_shift(what: Option<&str>) {
     if let Some(what) = what {
-        tracing::warn!("{what}");
+        tracing::warn!("{what} --on-shift fail refuses such rows");
     }
 }
 

@@ -20,6 +20,8 @@ const EQUAL_NORMS: f64 = 1e-3;
 const REPEATED: f64 = 0.01;
 /// Part of R or I12 that the units of the densities may decide without a word.
 const OF_UNITS: f64 = 0.5;
+/// A range that says nothing: columns without information have an R next to zero.
+const LEAST_RANGE_NATS: f64 = 0.01;
 /// Share of the rows on which one density decides r that is worth a word, where that moves R by this
 /// part of it or of I12.
 const OF_ONE_DENSITY: f64 = 0.97;
@@ -197,7 +199,8 @@ fn units_decide(estimates: &Estimates, redundancy: &Redundancy) -> Option<FitWar
         listed(&defaults, "and"),
         listed(&information, "and")
     );
-    (high - low > OF_UNITS * scale).then(|| FitWarning { code: "units_decide".into(), text })
+    (high - low > (OF_UNITS * scale).max(LEAST_RANGE_NATS))
+        .then(|| FitWarning { code: "units_decide".into(), text })
 }
 
 /// A warning where one modality has the lowest h on nearly all rows, as the one of fewer dimensions has.
@@ -380,6 +383,7 @@ mod tests {
         };
         assert!(codes(0.8, 0.9, 0.5, [0.01, 0.014]).is_empty());
         assert_eq!(codes(0.8, 0.9, 0.3, [0.01, 0.0]), ["units_decide"]);
+        assert!(codes(0.0, 0.001, 0.0, [0.01, 0.0]).is_empty(), "no information");
         // The range counts, not only its ends: both modalities have the same information.
         assert_eq!(codes(1.2, 0.5, 0.5, [0.01, 0.0]), ["units_decide"]);
         assert_eq!(codes(0.8, 0.9, 0.5, [0.01, 0.02]), ["models_decide"]);

@@ -41,6 +41,22 @@ fn a_slip_is_answered_with_what_is_there() {
 }
 
 #[test]
+fn a_missing_column_that_only_the_bundle_names_is_said_to_be_that() {
+    let dir = tempfile::tempdir().unwrap();
+    let values = embeddings(&[Some(vec![1.0, 2.0])], 2);
+    let label: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+    write(
+        &dir.path().join("in.parquet"),
+        &batch(&[("top", values.clone()), ("bottom", values), ("y", label)]),
+    );
+    let named = ["column \"x1\": there is no such column", "names this one, --bundle another bundle"];
+    refused(&annotate(dir.path(), "in.parquet", "out.parquet", &[]), 65, &named);
+    let ran = annotate(dir.path(), "in.parquet", "out.parquet", &["--x1", "tap", "--x2", "bottom"]);
+    refused(&ran, 65, &["column \"tap\": there is no such column; did you mean \"top\"?"]);
+    assert!(!ran.stderr.contains("another bundle"), "{}", ran.stderr);
+}
+
+#[test]
 fn another_format_is_named_with_the_way_to_parquet() {
     let dir = tempfile::tempdir().unwrap();
     fs::copy(fitted().join("in.parquet"), dir.path().join("in.parquet")).unwrap();

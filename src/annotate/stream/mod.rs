@@ -180,9 +180,10 @@ impl StreamOutputs {
         let rows = columns.rows_without_replaced(source.batches(run)?)?;
         let request = columns.request(run.bundle, run.options);
         let roles = match rows.is_file() {
-            true => Roles::find(rows.schema(), rows.place(), &request)?,
-            false => Roles::find_in_stream(rows.schema(), rows.place(), &request)?,
+            true => Roles::find(rows.schema(), rows.place(), &request),
+            false => Roles::find_in_stream(rows.schema(), rows.place(), &request),
         };
+        let roles = roles.map_err(|error| columns.missing(error, rows.schema(), run.bundle))?;
         let provenance = job.provenance(source)?;
         // The moments of the columns are not known yet: of a file they are written last, of a stream never.
         let is_file = matches!(self.main, MainOutput::File(_));
