@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use parquet::column::page::Page;
 use pulp::Arch;
 
@@ -20,9 +19,6 @@ use super::packed_indices::{for_each_block, holds};
 /// Values that an index of two bytes can have. Tables are at least that long, so that no lookup of such an
 /// index needs a check.
 const NARROW: usize = 1 << 16;
-
-/// Halves that are looked up and converted at once, in the first cache.
-const BLOCK: usize = 1024;
 
 /// The dictionary of a column chunk.
 #[derive(Debug)]
@@ -72,10 +68,8 @@ impl Dictionary {
             (Table::Single(padded(values)), elements, all_finite)
         };
         let (table, elements, all_finite) = match (leaf.float, leaf.keeps_type) {
-            (Float::F16, _) => {
-                let all_finite = halves().all(f16::is_finite);
-                (Table::Half(padded(halves().collect())), halves().len(), all_finite)
-            }
+            (Float::F16, true) => (Table::Half(padded(halves().collect())), halves().len(), false),
+            (Float::F16, false) => single(halves().map(f16::to_f32).collect()),
             (Float::F32, _) => single(singles().collect()),
             (Float::F64, true) => (Table::Double(padded(doubles().collect())), doubles().len(), false),
             (Float::F64, false) => single(doubles().map(to_f32).collect()),
@@ -143,11 +137,10 @@ fn padded<T: Copy + Default>(mut table: Vec<T>) -> Vec<T> {
 impl Indexed {
     /// Writes elements as f32. Returns whether all are finite; None where there are fewer.
     pub(super) fn read(&self, elements: Range<usize>, out: &mut [f32]) -> Option<bool> {
-        match (&self.dictionary.table, self.dictionary.value_elements) {
-            (Table::Single(table), 1) => {
-                self.look_up(table, elements, out.iter_mut(), |out, value| *out = value)?;
-            }
-            (Table::Single(table), each) => {
+        let Table::Single(table) = &self.dictionary.table else { return None };
+        match self.dictionary.value_elements {
+            1 => self.look_up(table, elements, out.iter_mut(), |out, value| *out = value)?,
+            each => {
                 let values = elements.start / each..elements.end / each;
                 let mut found = vec![0; values.len()];
                 self.copy_indices(values, &mut found)?;
@@ -156,19 +149,6 @@ impl Indexed {
                     out.copy_from_slice(table.get(start..start + each)?);
                 }
             }
-            // Looked up first: half the table is in the way of the models in the cache.
-            (Table::Half(table), _) => {
-                for (number, out) in out.chunks_mut(BLOCK).enumerate() {
-                    let start = elements.start + number * BLOCK;
-                    let mut halves = [f16::ZERO; BLOCK];
-                    let halves = halves.get_mut(..out.len())?;
-                    self.look_up(table, start..start + out.len(), halves.iter_mut(), |out, value| {
-                        *out = value
-                    })?;
-                    halves.convert_to_f32_slice(out);
-                }
-            }
-            (Table::Double(_), _) => return None,
         }
         Some(self.dictionary.all_finite || is_finite(out))
     }
