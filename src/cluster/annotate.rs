@@ -84,7 +84,7 @@ pub fn annotate(
             let client = &ClusterClient { tls: None, ..*client };
             let work = Work { address: &local.address, job, bundle, client };
             let outcomes = runtime.block_on(work.run(units));
-            local.stop_units(LOCAL_UNITS_END);
+            local.end(LOCAL_UNITS_END);
             runtime.shutdown_timeout(Duration::from_millis(200));
             outcomes
         }

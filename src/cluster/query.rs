@@ -59,7 +59,7 @@ struct Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        self.cluster.stop_units(Duration::ZERO);
+        self.cluster.end(Duration::ZERO);
         // It may be dropped by one of another runtime's threads, which must not wait.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
