@@ -9,6 +9,7 @@
 //!
 //! 1. [`error`]: the error enum of all rooms. An [`Error`] has a place (file, row group,
 //!    column) and an exit code. [`memory`]: byte sizes, and the memory that the process may use.
+//!    [`vectors`]: loops in the widest vectors of the processor.
 //! 2. [`interaction`]: the mathematics, pure functions on slices. [`interaction::Quantity`] names
 //!    the columns, [`interaction::decompose_batch`] computes r, u1, u2 and s.
 //! 3. [`storage`]: bytes in and out of files, object stores and pipes. [`storage::Staged`] is an
@@ -227,5 +228,6 @@ pub mod storage;
 pub mod synth;
 pub mod telemetry;
 pub mod threads;
+pub mod vectors;
 
 pub use error::{Error, Result};

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use pulp::Arch;
+use lsmi_etl::vectors::vectorised;
 
 /// Values of a block: in the first cache.
 const BLOCK: usize = 2048;
@@ -100,7 +100,7 @@ fn measured(cores: usize, kernel: impl Fn(&[u8], &mut [f32; BLOCK]) -> bool + Sy
                     (0..BLOCK * 8 + GROUP_BYTES).map(|at| ((at * 40_503) >> 4) as u8).collect();
                 let mut values = [0.0; BLOCK];
                 for _ in 0..BLOCKS {
-                    black_box(Arch::new().dispatch(
+                    black_box(vectorised(
                         #[inline(always)]
                         || kernel(black_box(&stored), &mut values),
                     ));

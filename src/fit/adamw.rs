@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lanes::vectorised;
+use crate::vectors::vectorised;
 
 const FIRST_MOMENT: f64 = 0.9;
 const SECOND_MOMENT: f64 = 0.999;
@@ -72,11 +72,11 @@ impl Parameters {
         let root = step.second_correction.sqrt();
         let rate = step.rate as f32 * step.first_correction / root;
         let epsilon = EPSILON / root;
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        let all = self.values.iter_mut().zip(&self.gradient).zip(moments);
         vectorised(
             #[inline(always)]
             || {
+                let moments = self.first.iter_mut().zip(&mut self.second);
+                let all = self.values.iter_mut().zip(&self.gradient).zip(moments);
                 for ((value, &slope), (first, second)) in all {
                     *first = b1 * *first + (1.0 - b1) * slope;
                     *second = b2 * *second + (1.0 - b2) * slope * slope;

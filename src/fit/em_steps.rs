@@ -9,9 +9,9 @@ use rayon::prelude::*;
 
 use crate::bundle::{Mixture, Scales};
 use crate::error::{Error, Result};
+use crate::vectors::vectorised;
 
 use super::covariance::LEAST_VARIANCE;
-use super::lanes::vectorised;
 use super::softmax::softmax_rows;
 
 /// Maximum dimension for one copy of all covariances per lane, by memory.

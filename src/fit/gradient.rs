@@ -8,10 +8,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::bundle::{Mixture, Scales};
 use crate::error::Result;
+use crate::vectors::vectorised;
 
 use super::adamw::{Parameters, Schedule};
 use super::em_steps::RowMatrix;
-use super::lanes::{dot, vectorised};
+use super::lanes::dot;
 use super::mixture::{MixtureFit, mean_nats};
 use super::network::{BATCH, EPOCHS, PATIENCE};
 use super::softmax::{log_softmax_rows, softmax_rows};
@@ -139,12 +140,12 @@ impl Training {
         let mut constants = self.weights.values.clone();
         log_softmax_rows(&mut constants, k);
         constants.iter_mut().zip(log_determinants).for_each(|(constant, det)| *constant += det);
-        let z = self.z[..rows * k * d].chunks_exact(k * d);
+        let z = &self.z[..rows * k * d];
         let gamma = &mut self.gamma[..rows * k];
         vectorised(
             #[inline(always)]
             || {
-                for (gamma, z) in gamma.chunks_exact_mut(k).zip(z) {
+                for (gamma, z) in gamma.chunks_exact_mut(k).zip(z.chunks_exact(k * d)) {
                     for ((gamma, z), constant) in gamma.iter_mut().zip(z.chunks_exact(d)).zip(&constants) {
                         *gamma = constant - 0.5 * dot(z, z);
                     }

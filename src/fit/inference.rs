@@ -7,8 +7,9 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::bundle::{Affine, Discriminant, Ensemble, Mixture, Scales, Stack};
+use crate::vectors::vectorised;
 
-use super::lanes::{Real, maximum, squared_distance, vectorised};
+use super::lanes::{Real, maximum, squared_distance};
 use super::softmax::{log_softmax_rows, log_sum_exp_rows};
 
 /// Rows per matrix product: enough for its peak rate, few enough to stay in the cache.

@@ -10,7 +10,9 @@ use rand::seq::index::sample;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::lanes::{dot, squared_distance, vectorised};
+use crate::vectors::vectorised;
+
+use super::lanes::{dot, squared_distance};
 
 /// Maximum number of rows of each restart, and of the refinement of the best: sufficient for an
 /// initialisation.
@@ -91,10 +93,10 @@ fn partial_sums(x: &[f32], d: usize, centres: &[f32]) -> (f64, Vec<f64>, Vec<f32
     vectorised(
         #[inline(always)]
         || {
-            for (row, (cluster, distance)) in x.chunks_exact(d).zip(nearest) {
-                total += f64::from(distance);
-                counts[cluster] += 1.0;
-                sums[cluster * d..][..d].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+            for (row, (cluster, distance)) in x.chunks_exact(d).zip(&nearest) {
+                total += f64::from(*distance);
+                counts[*cluster] += 1.0;
+                sums[*cluster * d..][..d].iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
             }
         },
     );

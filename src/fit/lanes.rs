@@ -1,21 +1,12 @@
-//! exp, sums, maxima and products over slices, in the widest vectors of the processor.
+//! exp, sums, maxima and products over slices, for [`vectorised`](crate::vectors::vectorised) kernels.
 //!
 //! The functions are written over a fixed number of lanes, without fused multiply-add, so that the
 //! compiler vectorises them and their results are the same bits on every processor.
 
 use std::ops::{Add, AddAssign, Div, Mul, Sub};
 
-use pulp::Arch;
-
 /// Lanes of a sum or a maximum: a vector of f32, or two of f64, of 512 bits.
 const LANES: usize = 16;
-
-/// Runs a kernel compiled for the processor's vector instructions (AVX2 where it has them). The
-/// kernel has to be a closure marked `#[inline(always)]`, and so what it calls.
-#[inline(always)]
-pub(crate) fn vectorised<R>(kernel: impl FnOnce() -> R) -> R {
-    Arch::new().dispatch(kernel)
-}
 
 /// f32 or f64.
 pub(crate) trait Real:
@@ -193,6 +184,8 @@ fn fold_lanes<T: Real>(mut lanes: [T; LANES]) -> T {
 
 #[cfg(test)]
 mod tests {
+    use crate::vectors::vectorised;
+
     use super::*;
 
     #[test]

@@ -3,7 +3,9 @@
 
 use std::collections::VecDeque;
 
-use super::lanes::{dot, vectorised};
+use crate::vectors::vectorised;
+
+use super::lanes::dot;
 
 /// Pairs of moves and changes of the gradient.
 const MEMORY: usize = 10;

@@ -13,9 +13,10 @@ use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 use rayon::prelude::*;
 
 use crate::bundle::Affine;
+use crate::vectors::vectorised;
 
 use super::labelled_rows::LabelledRows;
-use super::lanes::{dot, vectorised};
+use super::lanes::dot;
 use super::lbfgs::Objective;
 use super::softmax::residual_rows;
 

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::Affine;
 use crate::error::Result;
+use crate::vectors::vectorised;
 
 use super::adamw::{Parameters, Schedule};
 use super::inference::network;
 use super::labelled_rows::LabelledRows;
-use super::lanes::vectorised;
 use super::metrics::cross_entropy;
 use super::softmax::residual_rows;
 
@@ -233,10 +233,12 @@ impl Layer {
             1.0,
             Par::Seq,
         );
-        let passed = slopes.iter_mut().zip(&below.values);
         vectorised(
             #[inline(always)]
-            || passed.for_each(|(slope, value)| *slope = if *value > 0.0 { *slope } else { 0.0 }),
+            || {
+                let passed = slopes.iter_mut().zip(&below.values);
+                passed.for_each(|(slope, value)| *slope = if *value > 0.0 { *slope } else { 0.0 });
+            },
         );
     }
 }

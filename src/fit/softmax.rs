@@ -1,7 +1,9 @@
 //! Softmax, log-softmax and log-sum-exp of rows of logits: the maximum of a row, exp over many
 //! rows at once, the sum of a row.
 
-use super::lanes::{Real, maximum, sum, vectorised};
+use crate::vectors::vectorised;
+
+use super::lanes::{Real, maximum, sum};
 
 /// Values per tile: it stays in the first cache between the passes.
 const TILE: usize = 2048;

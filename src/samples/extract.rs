@@ -8,9 +8,9 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{Float16Type, Float32Type, Float64Type};
-use pulp::Arch;
 
 use crate::error::{Error, Result};
+use crate::vectors::vectorised;
 
 use super::embedding_type::{EmbeddingLayout, EmbeddingType, Float};
 use super::spark_vector;
@@ -179,7 +179,7 @@ pub(super) fn mark_non_finite(values: &[f32], dim: usize, invalid: &mut Vec<(usi
 pub(super) fn is_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     const ONE: u32 = 0x0080_0000;
-    let all = Arch::new().dispatch(
+    let all = vectorised(
         #[inline(always)]
         || values.iter().fold(0, |all, value| all | ((value.to_bits() & EXPONENT) + ONE)),
     );

@@ -10,16 +10,20 @@ use super::source::{self, sources};
 
 /// The rooms in their order, each with those that it imports. `docs/design.md` has the same
 /// list.
-const ROOMS: [(&str, &[&str]); 24] = [
+const ROOMS: [(&str, &[&str]); 25] = [
     ("printable", &[]),
     ("error", &["printable"]),
     ("memory", &[]),
+    ("vectors", &[]),
     ("threads", &["error"]),
     ("interaction", &["error"]),
     ("storage", &["printable", "error", "threads"]),
     ("parquet_file", &["printable", "error", "storage"]),
     ("bundle", &["printable", "error", "interaction", "storage"]),
-    ("samples", &["printable", "error", "threads", "interaction", "storage", "parquet_file", "bundle"]),
+    (
+        "samples",
+        &["printable", "error", "vectors", "threads", "interaction", "storage", "parquet_file", "bundle"],
+    ),
     ("output", &["error", "memory", "storage", "parquet_file"]),
     ("provenance", &["error", "interaction", "storage", "parquet_file", "bundle", "samples"]),
     ("engine", &["printable", "error", "threads", "storage", "bundle"]),
@@ -31,6 +35,7 @@ const ROOMS: [(&str, &[&str]); 24] = [
             "printable",
             "error",
             "memory",
+            "vectors",
             "interaction",
             "storage",
             "parquet_file",

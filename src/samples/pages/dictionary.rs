@@ -7,11 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use half::f16;
 use parquet::column::page::Page;
-use pulp::Arch;
 
 use crate::parquet_file::RawPage;
 use crate::samples::embedding_type::{Float, to_f32};
 use crate::samples::extract::is_finite;
+use crate::vectors::vectorised;
 
 use super::leaf::EmbeddingLeaf;
 use super::packed_indices::{for_each_block, holds};
@@ -114,7 +114,7 @@ impl Dictionary {
         for_each_block(bytes, count, |indices| {
             let block;
             (block, rest) = std::mem::take(&mut rest).split_at_mut_checked(indices.len())?;
-            let most = Arch::new().dispatch(
+            let most = vectorised(
                 #[inline(always)]
                 || {
                     block.iter_mut().zip(indices).for_each(|(out, index)| *out = stored(*index));

@@ -1,7 +1,7 @@
 //! Indices into a dictionary as a data page has them: a byte with their width in bits, then runs of one
 //! index and groups of eight packed ones.
 
-use pulp::Arch;
+use crate::vectors::vectorised;
 
 /// Indices that are unpacked at once: groups of eight.
 const BLOCK: usize = 512;
@@ -119,7 +119,7 @@ const UNPACK: [Unpack; 33] = [
 
 fn unpack<const WIDTH: usize>(packed: &[u8], out: &mut [u32; BLOCK]) {
     // Eight values are one vector where the shifts of a vector may differ, as from AVX2 on.
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || unpack_groups::<WIDTH>(packed, out),
     );

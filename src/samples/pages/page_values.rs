@@ -8,11 +8,11 @@ use bytes::Bytes;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use pulp::Arch;
 
 use crate::samples::embedding_type::{Float, to_f32};
 use crate::samples::extract::is_finite;
 use crate::storage::SourceFile;
+use crate::vectors::vectorised;
 
 use super::dictionary::Indexed;
 
@@ -142,7 +142,7 @@ fn join(bytes: &[u8], width: usize, elements: Range<usize>, out: &mut [u8]) -> O
 
 /// Converts plain values of at most [`BLOCK`] elements.
 fn plain(bytes: &[u8], float: Float, out: &mut [f32]) -> bool {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || plain_values(bytes, float, out),
     )
@@ -175,9 +175,9 @@ fn plain_values(bytes: &[u8], float: Float, out: &mut [f32]) -> bool {
 
 /// Converts elements of split bytes. None where there are fewer.
 fn split(bytes: &[u8], float: Float, elements: Range<usize>, out: &mut [f32]) -> Option<bool> {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
-        || split_values(bytes, float, elements, out),
+        || split_values(bytes, float, elements.clone(), out),
     )
 }
 
