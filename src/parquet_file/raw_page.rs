@@ -14,7 +14,7 @@ use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{BufferPool, SourceFile, io_errors};
+use crate::storage::{SourceFile, io_errors};
 
 use super::codec;
 use super::column_chunk::ColumnChunk;
@@ -89,11 +89,6 @@ impl RawPage {
     /// Rows of a data page, where the header or an index has their number.
     pub(crate) fn rows(&self) -> Option<usize> {
         self.rows
-    }
-
-    /// Memory for what is made of it.
-    pub(crate) fn buffers(&self) -> &BufferPool {
-        self.chunk.file.buffers()
     }
 
     /// Memory that it takes, decompressed.

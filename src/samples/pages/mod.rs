@@ -27,6 +27,7 @@ mod lazy_page;
 mod leaf;
 mod levels;
 pub(super) mod list_pages;
+mod looked_up;
 mod packed_indices;
 mod page_source;
 mod page_values;

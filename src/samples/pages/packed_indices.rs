@@ -1,87 +1,171 @@
 //! Indices into a dictionary as a data page has them: a byte with their width in bits, then runs of one
-//! index and groups of eight packed ones.
+//! index and groups of eight packed ones. They stay packed until a batch needs its part of them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::vectors::vectorised;
 
 /// Indices that are unpacked at once: groups of eight.
 const BLOCK: usize = 512;
+/// The most bits of an index.
+const WIDEST: usize = 32;
+/// From one mark to the next there are at least so many indices: with fewer, short runs would have marks of
+/// more bytes than their own.
+const MARKED: usize = 4096;
 
-/// Calls `take` with `count` indices, in blocks: a byte with their width in bits, then runs of one index
-/// and groups of eight packed ones. None where they end too soon, or `take` says so.
-pub(super) fn for_each_block(
-    bytes: &[u8],
+/// The indices of a page, of which any part can be read.
+#[derive(Debug, Clone)]
+pub(super) struct PackedIndices {
+    /// Bits of an index.
+    pub(super) width: usize,
+    /// Headers and indices of all runs.
+    runs: Bytes,
+    /// Some of the runs, the first among them.
+    marks: Arc<[Mark]>,
     count: usize,
-    mut take: impl FnMut(&[u32]) -> Option<()>,
-) -> Option<()> {
-    let (&width, mut bytes) = bytes.split_first()?;
-    let (width, unpack) = (usize::from(width), *UNPACK.get(usize::from(width))?);
-    let mut block = [0; BLOCK];
-    let mut left = count;
-    while left > 0 {
-        let header = varint(&mut bytes)?;
-        let length = usize::try_from(header >> 1).ok()?;
-        if header & 1 == 0 {
-            let (value, behind) = bytes.split_at_checked(width.div_ceil(8))?;
-            bytes = behind;
-            let index = value.iter().rev().fold(0_u64, |index, byte| index << 8 | u64::from(*byte));
-            let mut run = length.min(left);
-            left -= run;
-            block.get_mut(..run.min(BLOCK))?.fill(u32::try_from(index).ok()?);
-            while run > 0 {
-                take(block.get(..run.min(BLOCK))?)?;
-                run -= run.min(BLOCK);
+}
+
+/// The start of a run: its first index, and its first byte.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    index: usize,
+    byte: usize,
+}
+
+/// Indices that follow each other.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Run<'a> {
+    /// One index, so many times.
+    Repeated { index: u32, count: usize },
+    /// Groups of eight packed indices. Some of the first group are skipped, and the last one may be cut off
+    /// behind its last index.
+    Packed { groups: &'a [u8], skipped: usize, count: usize },
+}
+
+impl PackedIndices {
+    /// The first `count` indices of a page's bytes. None where there are fewer.
+    pub(super) fn new(bytes: &Bytes, count: usize) -> Option<Self> {
+        let width = usize::from(*bytes.first()?);
+        if width > WIDEST {
+            return None;
+        }
+        let runs = bytes.slice(1..);
+        let (mut marks, mut index, mut rest) = (Vec::new(), 0_usize, &runs[..]);
+        while index < count {
+            if marks.last().is_none_or(|last: &Mark| index - last.index >= MARKED) {
+                marks.push(Mark { index, byte: runs.len() - rest.len() });
             }
-        } else {
-            // The last groups may be cut off behind the last index.
-            let stored = length.checked_mul(width)?;
-            let (mut packed, behind) = bytes.split_at(stored.min(bytes.len()));
-            bytes = behind;
-            let mut run = length.checked_mul(8)?.min(left);
-            left -= run;
-            while run > 0 {
-                let indices = run.min(BLOCK);
-                let stored = (indices * width).div_ceil(8);
-                let behind = packed.get(stored..)?;
-                unpack(packed, &mut block);
-                packed = behind;
-                take(block.get(..indices)?)?;
-                run -= indices;
+            let run = take_run(&mut rest, width)?;
+            // The last groups of all may be cut off behind the last index.
+            run.part(width, 0..run.len().min(count - index))?;
+            index = index.saturating_add(run.len());
+        }
+        Some(Self { width, runs, marks: marks.into(), count })
+    }
+
+    /// Calls `take` with the runs of a range of the indices. None where there are fewer, or `take` says so.
+    pub(super) fn for_each_run(
+        &self,
+        range: Range<usize>,
+        mut take: impl FnMut(Run<'_>) -> Option<()>,
+    ) -> Option<()> {
+        if range.end > self.count {
+            return None;
+        }
+        let behind = self.marks.partition_point(|mark| mark.index <= range.start);
+        let Some(mark) = self.marks.get(behind.saturating_sub(1)) else {
+            return range.is_empty().then_some(());
+        };
+        let (mut index, mut rest) = (mark.index, self.runs.get(mark.byte..)?);
+        while index < range.end {
+            let run = take_run(&mut rest, self.width)?;
+            let part = range.start.saturating_sub(index)..run.len().min(range.end - index);
+            if !part.is_empty() {
+                take(run.part(self.width, part)?)?;
+            }
+            index = index.saturating_add(run.len());
+        }
+        Some(())
+    }
+
+    /// Calls `take` with a range of the indices, in blocks. None where there are fewer, or `take` says so.
+    pub(super) fn for_each_block(
+        &self,
+        range: Range<usize>,
+        mut take: impl FnMut(&[u32]) -> Option<()>,
+    ) -> Option<()> {
+        let unpack = *UNPACK.get(self.width)?;
+        let mut block = [0; BLOCK];
+        self.for_each_run(range, |run| match run {
+            Run::Repeated { index, mut count } => {
+                block.get_mut(..count.min(BLOCK))?.fill(index);
+                while count > 0 {
+                    take(block.get(..count.min(BLOCK))?)?;
+                    count -= count.min(BLOCK);
+                }
+                Some(())
+            }
+            Run::Packed { mut groups, mut skipped, mut count } => {
+                while count > 0 {
+                    let end = (skipped + count).min(BLOCK);
+                    unpack(groups, &mut block);
+                    take(block.get(skipped..end)?)?;
+                    groups = groups.get((end * self.width).div_ceil(8)..)?;
+                    count -= end - skipped;
+                    skipped = 0;
+                }
+                Some(())
+            }
+        })
+    }
+}
+
+/// Takes a run from the front. None where a header or a repeated index ends too soon.
+fn take_run<'a>(bytes: &mut &'a [u8], width: usize) -> Option<Run<'a>> {
+    let header = varint(bytes)?;
+    let length = usize::try_from(header >> 1).ok()?;
+    if header & 1 == 0 {
+        let (value, behind) = bytes.split_at_checked(width.div_ceil(8))?;
+        *bytes = behind;
+        let index = value.iter().rev().fold(0_u64, |index, byte| index << 8 | u64::from(*byte));
+        return Some(Run::Repeated { index: u32::try_from(index).ok()?, count: length });
+    }
+    let stored = length.checked_mul(width)?;
+    let (groups, behind) = bytes.split_at(stored.min(bytes.len()));
+    *bytes = behind;
+    Some(Run::Packed { groups, skipped: 0, count: length.checked_mul(8)? })
+}
+
+impl<'a> Run<'a> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Repeated { count, .. } | Self::Packed { count, .. } => *count,
+        }
+    }
+
+    /// A part of it. None where its bytes end before.
+    fn part(self, width: usize, range: Range<usize>) -> Option<Self> {
+        let count = range.len();
+        match self {
+            Self::Repeated { index, .. } => Some(Self::Repeated { index, count }),
+            Self::Packed { groups, .. } => {
+                let (group, skipped) = (range.start / 8, range.start % 8);
+                let groups = groups.get(group.checked_mul(width)?..)?;
+                groups.get(..skipped.checked_add(count)?.checked_mul(width)?.div_ceil(8))?;
+                Some(Self::Packed { groups, skipped, count })
             }
         }
     }
-    Some(())
-}
-
-/// Whether there are `count` indices.
-pub(super) fn holds(bytes: &[u8], count: usize) -> bool {
-    let walk = || -> Option<()> {
-        let (&width, mut bytes) = bytes.split_first()?;
-        let (width, mut left) = (usize::from(width), count);
-        while left > 0 {
-            let header = varint(&mut bytes)?;
-            let length = usize::try_from(header >> 1).ok()?;
-            let (indices, stored, needed) = match header & 1 {
-                0 => (length, width.div_ceil(8), width.div_ceil(8)),
-                _ => {
-                    let (indices, stored) = (length.checked_mul(8)?, length.checked_mul(width)?);
-                    // The last groups may be cut off behind the last index.
-                    (indices, stored, stored.min(left.checked_mul(width)?.div_ceil(8)))
-                }
-            };
-            bytes.get(..needed)?;
-            bytes = bytes.get(stored.min(bytes.len())..)?;
-            left = left.saturating_sub(indices);
-        }
-        Some(())
-    };
-    walk().is_some()
 }
 
 /// Unpacks the first groups, at most a block of them.
 type Unpack = fn(&[u8], &mut [u32; BLOCK]);
 
 /// By width in bits, so that the shifts are constants.
-const UNPACK: [Unpack; 33] = [
+const UNPACK: [Unpack; WIDEST + 1] = [
     unpack::<0>,
     unpack::<1>,
     unpack::<2>,
@@ -184,27 +268,45 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn indices(bytes: &[u8], count: usize) -> Option<Vec<u32>> {
+    /// Of short runs, and of some that have several blocks.
+    fn run_length() -> impl Strategy<Value = usize> {
+        prop_oneof![1_usize..40, 1_usize..5_000]
+    }
+
+    fn put_varint(bytes: &mut Vec<u8>, mut value: usize) {
+        while value >= 0x80 {
+            bytes.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        bytes.push(value as u8);
+    }
+
+    fn part(bytes: &[u8], count: usize, range: Range<usize>) -> Option<Vec<u32>> {
         let mut found = Vec::new();
-        for_each_block(bytes, count, |block| {
+        PackedIndices::new(&Bytes::copy_from_slice(bytes), count)?.for_each_block(range, |block| {
             found.extend(block);
             Some(())
         })?;
         Some(found)
     }
 
+    fn indices(bytes: &[u8], count: usize) -> Option<Vec<u32>> {
+        part(bytes, count, 0..count)
+    }
+
     proptest! {
         #[test]
         fn runs_and_packed_groups_of_every_width(
             width in 0_usize..=32,
-            runs in proptest::collection::vec((any::<u32>(), 1_usize..40, any::<bool>()), 0..12),
+            runs in proptest::collection::vec((any::<u32>(), run_length(), any::<bool>()), 0..12),
+            (from, to) in (0_usize..10_000, 0_usize..10_000),
         ) {
             let mask = ((1_u64 << width) - 1) as u32;
             let (mut bytes, mut expected) = (vec![width as u8], Vec::new());
             for (seed, length, packed) in runs {
                 if packed {
                     let groups = length.div_ceil(8);
-                    bytes.push((groups << 1 | 1) as u8);
+                    put_varint(&mut bytes, groups << 1 | 1);
                     let values: Vec<u32> =
                         (0..groups * 8).map(|i| seed.wrapping_mul(i as u32 * 2 + 1) & mask).collect();
                     let mut packed = vec![0_u8; groups * width];
@@ -217,14 +319,20 @@ mod tests {
                     bytes.extend(packed);
                     expected.extend(values);
                 } else {
-                    bytes.push((length << 1) as u8);
+                    put_varint(&mut bytes, length << 1);
                     bytes.extend(&(seed & mask).to_le_bytes()[..width.div_ceil(8)]);
                     expected.extend(vec![seed & mask; length]);
                 }
             }
             prop_assert_eq!(indices(&bytes, expected.len()), Some(expected.clone()));
             prop_assert_eq!(indices(&bytes, expected.len() + 1), None);
-            prop_assert!(holds(&bytes, expected.len()) && !holds(&bytes, expected.len() + 1));
+            let cuts = [0, from % (expected.len() + 1), to % (expected.len() + 1), expected.len()];
+            for range in cuts.iter().flat_map(|start| cuts.map(|end| *start..end)) {
+                let wanted = expected.get(range.clone()).unwrap_or_default();
+                prop_assert_eq!(part(&bytes, expected.len(), range), Some(wanted.to_vec()));
+            }
+            let beyond = 0..expected.len() + 1;
+            prop_assert_eq!(part(&bytes, expected.len(), beyond), None);
             for cut in 0..bytes.len() {
                 let _ = indices(&bytes[..cut], expected.len());
             }

@@ -301,7 +301,7 @@ impl Ahead {
     }
 }
 
-/// Memory of a page and of what is decoded from it: at most four bytes a value, where a dictionary has them.
+/// Memory of a page, or of its decoded values where it has nulls: four bytes each.
 fn memory_bytes(page: &RawPage) -> u64 {
     page.plain_bytes().max(u64::from(page.header().values.unwrap_or(0)) * 4)
 }

@@ -92,7 +92,7 @@ impl Segment {
                 Ok(blocks.fold(true, |all, (bytes, out)| all & plain(bytes, *float, out)))
             }
             PageValues::Split(bytes, float) => split(bytes, *float, start..end, out).ok_or_else(too_short),
-            PageValues::Indexed(values) => values.read(start..end, out).ok_or_else(too_short),
+            PageValues::Indexed(values) => values.read(start..end, out).ok_or_else(beyond_dictionary),
         }
     }
 
@@ -109,7 +109,7 @@ impl Segment {
             PageValues::Plain(values, _) => out.copy_from_slice(values.get(bytes).ok_or_else(too_short)?),
             PageValues::Split(values, _) => join(values, width, elements, out).ok_or_else(too_short)?,
             PageValues::Indexed(values) => {
-                return values.read_own_type(elements, out).ok_or_else(too_short);
+                return values.read_own_type(elements, out).ok_or_else(beyond_dictionary);
             }
         }
         if cfg!(target_endian = "big") {
@@ -117,6 +117,11 @@ impl Segment {
         }
         Ok(())
     }
+}
+
+/// The error of a page with an index that its dictionary does not have.
+fn beyond_dictionary() -> ParquetError {
+    ParquetError::General("a page has an index beyond its dictionary".to_owned())
 }
 
 /// Joins the bytes of elements of `width` bytes. None where there are fewer.
