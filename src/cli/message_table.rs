@@ -38,7 +38,8 @@ message), `code`, `place` (what it is about) and `advice` (the part of the messa
 `schemas/failure.schema.json` has it; with `--log-format json` the line on stderr is an object, too. A message
 begins with its place, says what is wrong, and after a semicolon what to do. Names that look like a slip come with the
 name that is there: of columns, tables, files, folders, bundles, functions and options. A query's error has a mark
-under the word.
+under the word. A command line that can't be understood (64) is answered in several lines: `error:` with the argument,
+and how the command is used.
 
 This page is made from the error types (`LSMI_ETL_REGENERATE=1`, tests/README.md). Capitals stand for what the message
 names.
