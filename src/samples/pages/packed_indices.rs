@@ -46,7 +46,7 @@ pub(super) enum Run<'a> {
 }
 
 impl PackedIndices {
-    /// The first `count` indices of a page's bytes. None where there are fewer.
+    /// The first `count` indices of a page's bytes. None where there are fewer, or a run is empty.
     pub(super) fn new(bytes: &Bytes, count: usize) -> Option<Self> {
         let width = usize::from(*bytes.first()?);
         if width > WIDEST {
@@ -123,10 +123,11 @@ impl PackedIndices {
     }
 }
 
-/// Takes a run from the front. None where a header or a repeated index ends too soon.
+/// Takes a run from the front. None where a header or a repeated index ends too soon, or the run is empty.
 fn take_run<'a>(bytes: &mut &'a [u8], width: usize) -> Option<Run<'a>> {
     let header = varint(bytes)?;
-    let length = usize::try_from(header >> 1).ok()?;
+    // Without empty runs, which nobody writes, a mark is never far from an index.
+    let length = usize::try_from(header >> 1).ok().filter(|length| *length > 0)?;
     if header & 1 == 0 {
         let (value, behind) = bytes.split_at_checked(width.div_ceil(8))?;
         *bytes = behind;
@@ -336,6 +337,14 @@ mod tests {
             for cut in 0..bytes.len() {
                 let _ = indices(&bytes[..cut], expected.len());
             }
+        }
+
+        #[test]
+        fn empty_runs_are_left_to_the_general_reader(is_packed in any::<bool>()) {
+            let run = [8, 7];
+            prop_assert_eq!(indices(&[&[8], &run[..]].concat(), 4), Some(vec![7; 4]));
+            let empty = if is_packed { vec![1] } else { vec![0, 7] };
+            prop_assert_eq!(indices(&[&[8], &empty[..], &run].concat(), 4), None);
         }
 
         #[test]
