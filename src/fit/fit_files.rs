@@ -18,6 +18,7 @@ use super::progress::FitProgress;
 use super::recipe::{DensityFit, Recipe};
 use super::reservoir::ReservoirSample;
 use super::row_groups::row_groups;
+use super::row_reader::read_rows;
 use super::streamed::{StreamedFit, UnfinishedFit};
 use super::training::{Trained, train};
 use super::training_files::TrainingFiles;
@@ -124,7 +125,7 @@ pub fn fit_files(
     let interrupted = || progress.interrupted();
     let requested =
         FitColumns { x: &options.x, label: options.label.as_deref(), max_classes: options.max_classes };
-    let outlook = Outlook::of_files(&files, requested, &interrupted)?;
+    let outlook = outlook(&files, requested, options, &interrupted)?;
     let labelled_rows = outlook.labelled_rows();
     let Outlook { x, label: Some(label), classes: counts, obstacle: None, .. } = outlook else {
         let unknown = || Error::Internal("a fit has neither columns nor an obstacle".into());
@@ -181,6 +182,32 @@ pub fn fit_files(
     let bundle = contents.write(dir, options.overwrite)?;
     unfinished.into_iter().for_each(UnfinishedFit::finish);
     Ok(FitReport { bundle, fates })
+}
+
+/// What the fit takes of the files. Where bad ones are left out, of those whose rows can all be read.
+fn outlook(
+    files: &TrainingFiles<'_>,
+    requested: FitColumns<'_>,
+    options: &FitOptions,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Outlook> {
+    let outlook = Outlook::of_files(files, requested, interrupted)?;
+    if outlook.label.is_none() || outlook.obstacle.is_some() {
+        return Ok(outlook);
+    }
+    let classes: Vec<Class> = outlook.classes.iter().map(|(class, _)| class.clone()).collect();
+    let request = ColumnRequest {
+        x: &outlook.x,
+        label: outlook.label.as_deref(),
+        classes: &classes,
+        key: &options.key,
+        on_missing: OnMissingModality::Null,
+    };
+    let group = options.group.as_deref();
+    let has_left_out = files.leave_out_damaged(|input| {
+        read_rows(input, &request, group, interrupted, &mut FateCounts::default(), &mut |_| Ok(()))
+    })?;
+    if has_left_out { Outlook::of_files(files, requested, interrupted) } else { Ok(outlook) }
 }
 
 /// Fails where the group of a row is its label or an embedding.

@@ -1,9 +1,10 @@
 //! The Parquet files of a fit: those that `annotate` finds for the same paths, with the columns of
 //! the first in each, and the classes of all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::mem::discriminant;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::bundle::Class;
 use crate::error::{Error, Place, Result};
@@ -23,6 +24,8 @@ pub(super) struct TrainingFiles<'a> {
     place: Place,
     /// The rows of every pass are of these.
     versions: OpenedVersions,
+    /// The files that no pass reads any more, and why.
+    left_out: Mutex<HashMap<PathBuf, Error>>,
 }
 
 impl<'a> TrainingFiles<'a> {
@@ -43,7 +46,7 @@ impl<'a> TrainingFiles<'a> {
             [first, others @ ..] => Place::file(format!("{} and {} more", first.display(), others.len())),
         };
         let versions = OpenedVersions::default();
-        Ok(Self { files, keys, no_page_checksums, skip_bad, place, versions })
+        Ok(Self { files, keys, no_page_checksums, skip_bad, place, versions, left_out: Mutex::default() })
     }
 
     /// The inputs as given.
@@ -57,7 +60,7 @@ impl<'a> TrainingFiles<'a> {
     /// As for [`Input::open_with`].
     pub(super) fn first(&self) -> Result<Input> {
         let (mut empty, mut last) = (None, None);
-        for file in &self.files {
+        for file in self.files() {
             match self.open(file) {
                 Ok(input) if input.rows() > 0 => return Ok(input),
                 Ok(input) => _ = empty.get_or_insert(input),
@@ -65,7 +68,6 @@ impl<'a> TrainingFiles<'a> {
                 Err(error) => return Err(error),
             }
         }
-        let no_file = || Error::Internal("no file to train on".into());
         empty.ok_or_else(|| last.unwrap_or_else(no_file))
     }
 
@@ -81,13 +83,45 @@ impl<'a> TrainingFiles<'a> {
             }
             input.verify_unchanged()
         };
-        for file in &self.files {
+        for file in self.files() {
             match self.open(file).and_then(&mut visit) {
-                Err(error) if self.may_skip(&error) => tracing::warn!("{error}; the file is left out"),
+                Err(error) if self.may_skip(&error) => {
+                    tracing::warn!("{error}; the file is left out");
+                    self.left_out().insert(file.clone(), error);
+                }
                 result => result?,
             }
         }
         Ok(())
+    }
+
+    /// Where bad files are left out, reads all files, so that no later pass takes rows of one whose damage is
+    /// behind them. Returns whether that left out any more.
+    ///
+    /// # Errors
+    /// As for [`Self::for_each`]; that of a file where all are left out.
+    pub(super) fn leave_out_damaged(&self, read: impl FnMut(&Input) -> Result<()>) -> Result<bool> {
+        if !self.skip_bad {
+            return Ok(false);
+        }
+        let known = self.left_out().len();
+        self.for_each(read)?;
+        let left_out = self.left_out();
+        match self.files.iter().find(|file| !left_out.contains_key(*file)) {
+            Some(_) => Ok(left_out.len() > known),
+            None => {
+                Err(self.files.first().and_then(|file| left_out.get(file)).cloned().unwrap_or_else(no_file))
+            }
+        }
+    }
+
+    /// Those that are not left out.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.iter().filter(|file| !self.left_out().contains_key(*file))
+    }
+
+    fn left_out(&self) -> MutexGuard<'_, HashMap<PathBuf, Error>> {
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The classes of all files in ascending order, each with its rows. Checks that the embeddings
@@ -185,6 +219,10 @@ impl<'a> TrainingFiles<'a> {
     fn may_skip(&self, error: &Error) -> bool {
         self.skip_bad && matches!(error, Error::BadData { .. })
     }
+}
+
+fn no_file() -> Error {
+    Error::Internal("no file to train on".into())
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use arrow::array::{ArrayRef, ListArray, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Float32Type, Int64Type};
 use arrow::ipc::writer::StreamWriter;
+use lsmi_etl::parquet_file::Input;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 
 use crate::harness::files::{embeddings, floats, read, replaced, vectors, write};
 use crate::harness::{fitted, last_json, lsmi, must, query, refused, run};
@@ -119,6 +122,44 @@ fn a_file_that_does_not_fit_the_others_is_named() {
     refused(&fit(&["--overwrite"]), 65, &["broken/a.parquet"]);
     assert_eq!(fit(&["--on-bad-file", "skip", "--overwrite"]).code, 0);
     refused(&run(lsmi().current_dir(dir.path()).args(["fit", "none/", "--overwrite"])), 66, &["none"]);
+}
+
+#[test]
+fn no_row_of_a_file_that_is_left_out_is_trained_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = read(&fitted().join("train.parquet"));
+    for folder in ["both", "good", "damaged"] {
+        fs::create_dir(dir.path().join(folder)).unwrap();
+    }
+    let (good, bad) = (dir.path().join("both/b.parquet"), dir.path().join("both/a.parquet"));
+    write(&good, &rows.slice(0, 300));
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_max_row_group_row_count(Some(100))
+        .build();
+    let mut writer =
+        ArrowWriter::try_new(File::create(&bad).unwrap(), rows.schema(), Some(properties)).unwrap();
+    writer.write(&rows.slice(300, 300)).unwrap();
+    writer.close().unwrap();
+    // The first page of x1 in the last row group: the rows of the others can be read.
+    let metadata = Input::open(&bad).unwrap().metadata().row_group(2).clone();
+    let x1 = metadata.columns().iter().find(|column| column.column_path().parts()[0] == "x1").unwrap();
+    let mut bytes = fs::read(&bad).unwrap();
+    let start = usize::try_from(x1.data_page_offset()).unwrap();
+    bytes[start..start + 40].fill(0xff);
+    fs::write(&bad, bytes).unwrap();
+    fs::copy(&good, dir.path().join("good/b.parquet")).unwrap();
+    fs::copy(&bad, dir.path().join("damaged/a.parquet")).unwrap();
+    let fit = |inputs: &[&str], more: &[&str]| {
+        run(lsmi().current_dir(dir.path()).args(["fit", "--json", "--overwrite"]).args(inputs).args(more))
+    };
+    refused(&fit(&["both"], &[]), 65, &["both/a.parquet, row group 2, column \"x1\""]);
+    let (both, alone) = (fit(&["both"], &["--on-bad-file", "skip"]), fit(&["good"], &[]));
+    assert_eq!((both.code, alone.code), (0, 0), "{}", both.stderr);
+    let (both, alone) = (last_json(&both), last_json(&alone));
+    assert_eq!((&both["rows"], &both["bundle_sha256"]), (&alone["rows"], &alone["bundle_sha256"]));
+    let all = fit(&["damaged"], &["--on-bad-file", "skip"]);
+    refused(&all, 65, &["damaged/a.parquet, row group 2, column \"x1\""]);
 }
 
 #[test]
