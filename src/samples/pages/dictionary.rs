@@ -119,6 +119,17 @@ impl Indexed {
     ) -> Option<()> {
         let each = self.dictionary.value_elements;
         let table = table.get(..self.dictionary.elements)?;
+        if each == 1 {
+            let mut rest = out;
+            return self.indices.for_each_block(elements, |indices| {
+                let block;
+                (block, rest) = std::mem::take(&mut rest).split_at_mut_checked(indices.len())?;
+                for (out, index) in block.iter_mut().zip(indices) {
+                    *out = stored(*table.get(*index as usize)?);
+                }
+                Some(())
+            });
+        }
         let mut out = out.chunks_mut(each);
         self.indices.for_each_block(elements.start / each..elements.end / each, |indices| {
             for (index, out) in indices.iter().zip(&mut out) {
