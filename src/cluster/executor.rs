@@ -122,9 +122,11 @@ pub fn run_executor(options: &ExecutorOptions, engine: Engine, stop: &AtomicBool
             }
             let place = Place::file(&options.scheduler);
             match ended {
-                Err(e) => {
+                // It is gone, too, where it was lost while the executor registered.
+                Err(e) if status::ask(&options.scheduler, options.tls.as_ref()).await.is_ok() => {
                     return Err(Error::Transient { place, what: format!("the executor failed: {e}") });
                 }
+                Err(e) => tracing::warn!("{place}: the scheduler is gone ({e}); waiting for it"),
                 Ok(()) => tracing::warn!("{place}: the scheduler is gone; waiting for it"),
             }
             TERMINATING.store(false, Ordering::Release);

@@ -1,5 +1,7 @@
 //! Executors that are slow, stand still for a while, or join late.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,8 +9,8 @@ use std::thread::{JoinHandle, sleep, spawn};
 use std::time::Duration;
 
 use super::killed::{self, Work};
-use super::{Cluster, EXECUTOR_TIMEOUT, Process, finish};
-use crate::harness::{last_json, must};
+use super::{Cluster, DEADLINE, EXECUTOR_TIMEOUT, Process, finish, run, start_scheduler, within};
+use crate::harness::{last_json, lsmi, must};
 
 fn signal(name: &str, process: &str) {
     must(Command::new("kill").args([name, process]));
@@ -82,4 +84,46 @@ fn an_executor_that_joins_late_takes_what_is_left() {
     let ran = finish(client);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stderr, cluster.scheduler.log());
     work.check();
+}
+
+/// Answers the readiness probe of an executor, and hangs up, for good, while it registers.
+fn be_lost_while_an_executor_registers(listener: TcpListener) {
+    let (mut probe, _) = listener.accept().unwrap();
+    read_past(&mut probe, |request| request.ends_with(b"\r\n\r\n"));
+    let ready = "ready: 0 executors registered\n";
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", ready.len());
+    probe.write_all((head + ready).as_bytes()).unwrap();
+    drop(probe);
+    let (mut executor, _) = listener.accept().unwrap();
+    // A frame of HTTP/2, of settings without any.
+    executor.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+    // The preface and the settings of the client, and what follows them.
+    read_past(&mut executor, |frames| frames.len() > 300);
+}
+
+fn read_past(stream: &mut TcpStream, is_enough: impl Fn(&[u8]) -> bool) {
+    let (mut bytes, mut more) = (Vec::new(), [0; 4096]);
+    while !is_enough(&bytes) {
+        let read = stream.read(&mut more).unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&bytes));
+        bytes.extend_from_slice(&more[..read]);
+    }
+}
+
+#[test]
+fn an_executor_whose_scheduler_is_lost_while_it_registers_waits_for_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let lost = spawn(move || be_lost_while_an_executor_registers(listener));
+    let mut command = lsmi();
+    command.args(["cluster", "executor", "--slots", "1", "--scheduler", &address]);
+    let executor = Process::start("executor", &mut command);
+    lost.join().unwrap();
+    executor.says("the scheduler is gone (");
+    let _scheduler = start_scheduler(&address, EXECUTOR_TIMEOUT);
+    let found = within(DEADLINE, || {
+        let ran = run(lsmi().args(["cluster", "status", "--json", &address]));
+        (ran.code == 0).then(|| last_json(&ran))
+    });
+    assert_eq!(found.unwrap()["executors"], 1, "{}", executor.log());
 }
