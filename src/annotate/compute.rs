@@ -84,17 +84,9 @@ impl<'a> FileJob<'a> {
         }
         let found = self.run.source(&input, &self.columns).map_err(|error| {
             let error = self.input.file().or_input_changed(error);
-            self.damage(&error).unwrap_or(error)
+            self.input.damage_behind(&error).unwrap_or(error)
         })?;
         Ok(self.source.get_or_init(|| found).clone())
-    }
-
-    /// The damage of the input that is the cause of an error of its data.
-    fn damage(&self, error: &Error) -> Option<Error> {
-        match error {
-            Error::BadData { place, .. } | Error::BadRows { place, .. } => self.input.damage_at(place),
-            _ => None,
-        }
     }
 
     /// The journal of its output.
@@ -287,7 +279,7 @@ impl<'a> FileComputation<'a> {
     pub(super) fn or_cause(self, error: Error) -> Result<Error> {
         let file = self.job.input.file();
         let error = file.or_input_changed(error);
-        let damage = self.job.damage(&error);
+        let damage = self.job.input.damage_behind(&error);
         // Of a row group: its bytes are at fault, and not what the rows are.
         let is_damaged = matches!(&error, Error::BadData { place, .. } if place.row_group.is_some());
         if damage.is_some() || is_damaged || (matches!(error, Error::Transient { .. }) && file.has_changed())

@@ -2,6 +2,7 @@
 //! converted to one, or another thread.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
 use crate::error::{Error, Place, Result};
-use crate::parquet_file::{CheckedFile, Input, catch_panics, next_or_panic};
+use crate::parquet_file::{CheckedFile, ColumnReader, Input, catch_panics, next_or_panic};
 use crate::storage::io_errors;
 
 use super::ipc::IpcReader;
@@ -174,8 +175,8 @@ fn row_group(
     group: usize,
     batch_rows: usize,
 ) -> Result<impl Iterator<Item = Result<SourceRows>> + Send + use<>> {
-    let place = input.place().row_group(group);
-    let file = CheckedFile::of_row_group(input, group);
+    let (input, place) = (input.clone(), input.place().row_group(group));
+    let file = CheckedFile::of_row_group(&input, group);
     file.check_lengths()?;
     let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), input.arrow().clone())
         .with_row_groups(vec![group])
@@ -195,10 +196,10 @@ fn row_group(
                 Some(Ok(batch))
             }
             Some(Err(error)) => {
-                // Arrow's reader keeps only the text of an error.
-                Some(Err(file
-                    .take_error(&place)
-                    .unwrap_or_else(|| io_errors::arrow(place.clone(), "read", error))))
+                // Arrow's reader keeps only the text of an error, and names no column.
+                let rows = first_row..promised.min(first_row + batch_rows);
+                let known = file.take_error(&place).or_else(|| column_error(&input, group, rows));
+                Some(Err(known.unwrap_or_else(|| io_errors::arrow(place.clone(), "read", error))))
             }
             None if first_row != promised => {
                 let what = format!(
@@ -211,4 +212,12 @@ fn row_group(
         ended = !matches!(batch, Some(Ok(_)));
         batch
     }))
+}
+
+/// The error of the first column whose rows can't be read on their own.
+fn column_error(input: &Input, group: usize, rows: Range<usize>) -> Option<Error> {
+    input.schema().fields().iter().enumerate().find_map(|(position, field)| {
+        let column = ColumnReader::open(input, position, field.name(), group, rows.clone(), rows.len());
+        column.and_then(|mut column| column.read(rows.len())).err()
+    })
 }

@@ -261,9 +261,10 @@ impl Input {
         Ok(false)
     }
 
-    /// The damage of the pages at the place of an error, which is then its cause: that of the
+    /// The damage of the pages at the place of an error of the data, which is then its cause: that of the
     /// first page in the row group, and in the column if the place has one.
-    pub fn damage_at(&self, place: &Place) -> Option<Error> {
+    pub fn damage_behind(&self, error: &Error) -> Option<Error> {
+        let (Error::BadData { place, .. } | Error::BadRows { place, .. }) = error else { return None };
         let row_group = place.row_group?;
         let columns = self.metadata().row_groups().get(row_group)?.num_columns();
         let chunks = (0..columns).filter_map(|leaf| self.column_chunk(row_group, leaf));

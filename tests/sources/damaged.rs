@@ -120,9 +120,12 @@ fn a_damaged_file_leaves_nothing_that_bars_its_replacement() {
     let mut bytes = good.clone();
     bytes[end - 40..end].fill(0xff);
     fs::write(&path, bytes).unwrap();
-    let ran = annotate(dir, "in.parquet --batch-rows 64");
-    refused(&ran, 65, &["in.parquet, row group 2, column \"y\": cannot be decoded"]);
+    let words = ["in.parquet, row group 2, column \"y\": cannot be decoded"];
+    refused(&annotate(dir, "in.parquet --batch-rows 64"), 65, &words);
     assert_eq!(listing(dir), ["in.parquet"]);
+    let bundle = bundle();
+    let line = format!("lsmi-etl annotate in.parquet - --bundle '{}' > /dev/null", bundle.display());
+    refused(&limited(dir, &line), 65, &words);
     fs::write(&path, good).unwrap();
     let ran = annotate(dir, "in.parquet");
     assert_eq!(ran.code, 0, "{}", ran.stderr);

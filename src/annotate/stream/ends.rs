@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::annotate::run::Run;
-use crate::error::{Place, Result};
+use crate::error::{Error, Place, Result};
 use crate::output::{BatchSource, IpcMessages};
 use crate::parquet_file::Input;
 use crate::storage::{StdinChunks, is_stdio};
@@ -77,6 +77,13 @@ impl StreamSource {
             StreamRows::File(file) => Some(file),
             StreamRows::Stdin | StreamRows::Channel(..) => None,
         }
+    }
+
+    /// The error, or its cause in the file: that it was changed, or the damage of a page.
+    pub(super) fn or_cause(&self, error: Error) -> Error {
+        let Some(file) = self.file() else { return error };
+        let error = file.file().or_input_changed(error);
+        file.damage_behind(&error).unwrap_or(error)
     }
 
     /// The rows as a place for errors.

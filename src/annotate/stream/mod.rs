@@ -81,7 +81,7 @@ fn annotate(run: &Run<'_>, ends: StreamEnds<'_>) -> Result<Summary> {
     let source = job.source(&ends)?;
     // The exchange's own ends would keep its channels open behind a failure.
     drop(ends);
-    let joined = outputs.compute_and_write(&job, &source)?;
+    let joined = outputs.compute_and_write(&job, &source).map_err(|error| source.or_cause(error))?;
     publish(joined, &job, &source)
 }
 
