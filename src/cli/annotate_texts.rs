@@ -42,9 +42,13 @@ pub(super) fn log_totals(totals: &Totals, classes: &[Class]) {
         in_brackets(&[rate(totals.rows_per_second)]),
         means(&totals.columns),
     );
-    log_trained(totals.trained_rows, totals.fates.good);
-    log_reduced(totals.reduced_rows, totals.fates.good);
-    warn_about_shift(totals.distribution_shift.as_deref());
+    // Of one file it is said above.
+    let is_of_several = totals.files - bad > 1;
+    if is_of_several {
+        log_trained(totals.trained_rows, totals.fates.good);
+        log_reduced(totals.reduced_rows, totals.fates.good);
+        warn_about_shift(totals.distribution_shift.as_deref());
+    }
     log_shift(totals.adjustment.as_ref());
     if totals.adjustment.is_some() && bad > 0 {
         tracing::warn!(
@@ -53,7 +57,9 @@ pub(super) fn log_totals(totals: &Totals, classes: &[Class]) {
             counted(totals.files - bad, "file")
         );
     }
-    warn_about_bad_rows(&totals.fates, totals.reduced_rows, &totals.unknown_labels, classes);
+    if is_of_several {
+        warn_about_bad_rows(&totals.fates, totals.reduced_rows, &totals.unknown_labels, classes);
+    }
 }
 
 /// Throughput as text, where there is any.
