@@ -13,7 +13,7 @@ use crate::evaluate::{self, EvaluationConstants, FoldSessions, OnShift};
 use crate::interaction::{ColumnName, MomentSummary, Quantity};
 use crate::parquet_file::Input;
 use crate::samples::Source;
-use crate::storage::BufferPool;
+use crate::storage::{BufferPool, PrefetchedEnds};
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
 use super::journal::LockPatience;
@@ -40,6 +40,8 @@ pub struct Run<'a> {
     idle: Mutex<Sessions>,
     tuner: BatchSizeTuner<'a>,
     folds: FoldSessions,
+    /// The ends of an input, requested before the models were loaded.
+    prefetched: Mutex<Option<PrefetchedEnds>>,
     /// Memory for pages goes from file to file.
     _buffers: BufferPool,
 }
@@ -94,6 +96,7 @@ impl<'a> Run<'a> {
             idle: Mutex::default(),
             tuner,
             folds,
+            prefetched: Mutex::default(),
             _buffers: BufferPool::shared(),
         }
     }
@@ -102,6 +105,12 @@ impl<'a> Run<'a> {
     #[must_use]
     pub fn with_lock_patience(self, lock_patience: Duration) -> Self {
         Self { lock_patience, ..self }
+    }
+
+    /// As it is; opens an input with the ends that were requested before, where they are given.
+    #[must_use]
+    pub fn with_prefetched(self, ends: Option<PrefetchedEnds>) -> Self {
+        Self { prefetched: Mutex::new(ends), ..self }
     }
 
     pub(super) fn lock_patience(&self) -> LockPatience<'_> {
@@ -213,7 +222,16 @@ impl<'a> Run<'a> {
     /// # Errors
     /// As for [`Input::open_with`], [`Input::check_keys`] and [`RequestedColumns::without_replaced`].
     pub(super) fn open(&self, input: &Path, columns: &RequestedColumns) -> Result<(Input, ReplacedColumns)> {
-        let opened = Input::open_with(input, self.options.keys.as_ref())?;
+        let keys = self.options.keys.as_ref();
+        let ends = self
+            .prefetched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_if(|ends| ends.url() == input);
+        let opened = match ends {
+            Some(ends) => Input::open_prefetched(ends, keys)?,
+            None => Input::open_with(input, keys)?,
+        };
         let opened = opened.ignoring_checksums(self.options.no_page_checksums);
         opened.check_keys()?;
         columns.without_replaced(&opened)

@@ -16,7 +16,7 @@ use parquet::file::metadata::{
 use parquet::file::reader::ChunkReader;
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{SourceFile, io_errors};
+use crate::storage::{PrefetchedEnds, SourceFile, io_errors};
 
 use super::column_names::ColumnNames;
 use super::decoder_panics::catch_panics;
@@ -52,12 +52,23 @@ impl Input {
     /// # Errors
     /// As for [`Input::open`]; [`Error::BadData`] if the footer has another key.
     pub fn open_with(path: &Path, keys: Option<&EncryptionKeys>) -> Result<Self> {
-        let file = SourceFile::open(path)?;
-        Self::read(file.clone(), path, keys).map_err(|error| file.or_input_changed(error))
+        Self::of_file(&SourceFile::open(path)?, keys)
     }
 
-    fn read(file: SourceFile, path: &Path, keys: Option<&EncryptionKeys>) -> Result<Self> {
-        let place = Place::file(path.display());
+    /// As [`Input::open_with`], of an object whose ends were requested before.
+    ///
+    /// # Errors
+    /// As for [`Input::open_with`].
+    pub fn open_prefetched(ends: PrefetchedEnds, keys: Option<&EncryptionKeys>) -> Result<Self> {
+        Self::of_file(&SourceFile::open_prefetched(ends)?, keys)
+    }
+
+    fn of_file(file: &SourceFile, keys: Option<&EncryptionKeys>) -> Result<Self> {
+        Self::read(file.clone(), keys).map_err(|error| file.or_input_changed(error))
+    }
+
+    fn read(file: SourceFile, keys: Option<&EncryptionKeys>) -> Result<Self> {
+        let place = Place::file(file.path().display());
         let plaintext_footer = footer_kind(&file, &place)? == FooterKind::Plaintext;
         let parse = |keys, index| parse(&file, plaintext_footer, keys, index);
         let (metadata, encryption) = match keys {

@@ -13,6 +13,8 @@ use crate::harness::{Ran, fitted, lsmi, must, run};
 #[derive(Default)]
 struct Traffic {
     requests: AtomicUsize,
+    /// Requests for metadata alone.
+    heads: AtomicUsize,
     bytes: AtomicUsize,
 }
 
@@ -43,7 +45,10 @@ fn serve(file: Vec<u8>, answers: fn(usize) -> Answer) -> (String, Arc<Traffic>) 
     let counted = Arc::clone(&traffic);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let how = || answers(counted.requests.fetch_add(1, Ordering::SeqCst));
+            let how = |request: &str| {
+                counted.heads.fetch_add(usize::from(request.starts_with("HEAD")), Ordering::SeqCst);
+                answers(counted.requests.fetch_add(1, Ordering::SeqCst))
+            };
             // A client that has hung up is its own affair.
             let sent = answer(stream, &file, how).unwrap_or(0);
             counted.bytes.fetch_add(sent, Ordering::SeqCst);
@@ -53,12 +58,12 @@ fn serve(file: Vec<u8>, answers: fn(usize) -> Answer) -> (String, Arc<Traffic>) 
 }
 
 /// Returns the bytes of the file that were sent.
-fn answer(mut stream: TcpStream, file: &[u8], how: impl FnOnce() -> Answer) -> std::io::Result<usize> {
+fn answer(mut stream: TcpStream, file: &[u8], how: impl FnOnce(&str) -> Answer) -> std::io::Result<usize> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     // A client may hang up before it says what it wants.
     let Some(request) = lines.next() else { return Ok(0) };
     let request = request?;
-    let how = how();
+    let how = how(&request);
     let mut range = None;
     for line in lines {
         let line = line?.to_ascii_lowercase();
@@ -165,6 +170,16 @@ fn the_models_and_the_copy_ask_for_the_embeddings_once() {
             fs::read_dir(remote.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["out.parquet"]);
     }
+}
+
+#[test]
+fn an_input_is_opened_by_the_requests_for_its_ends() {
+    let (_dir, file) = large_file();
+    let (url, traffic) = serve(file, |_| Answer::Whole);
+    let (ran, _remote) = annotate(&format!("{url}/in.parquet"), "60");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    // One says that it is a file, and one that it has not changed.
+    assert_eq!(traffic.heads.load(Ordering::SeqCst), 2);
 }
 
 #[test]

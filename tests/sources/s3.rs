@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use lsmi_etl::storage::SourceFile;
+use lsmi_etl::storage::{Files, SourceFile};
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 
 use crate::harness::stores::Server;
@@ -115,6 +115,27 @@ fn what_stores_refuse() {
         assert!(ran.stderr.contains(words), "{input} {output}: {}", ran.stderr);
         assert!(!dir.join("out.parquet").exists());
     }
+}
+
+#[test]
+fn ends_that_come_first_are_those_of_the_object() {
+    let server = Server::s3();
+    let input = fitted().join("in.parquet");
+    let url = format!("{}/data/in.parquet", server.url);
+    server.put("in.parquet", &input);
+    let discovered = || Files::discover(Path::new(&url), Path::new("out.parquet")).unwrap();
+    let file = SourceFile::open_prefetched(discovered().prefetch_first().unwrap()).unwrap();
+    assert_eq!(file.version(), SourceFile::open(Path::new(&url)).unwrap().version());
+    let whole = fs::read(&input).unwrap();
+    assert_eq!(file.get_bytes(0, whole.len()).unwrap(), whole);
+    file.verify_unchanged().unwrap();
+    // Of another size than it was when it was found: it is opened as it is now.
+    let found = discovered();
+    server.put("in.parquet", &repository().join("Cargo.lock"));
+    let file = SourceFile::open_prefetched(found.prefetch_first().unwrap()).unwrap();
+    assert_eq!(file.version(), SourceFile::open(Path::new(&url)).unwrap().version());
+    let lock = fs::read(repository().join("Cargo.lock")).unwrap();
+    assert_eq!(file.get_bytes(0, lock.len()).unwrap(), lock);
 }
 
 #[test]

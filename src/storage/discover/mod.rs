@@ -18,6 +18,7 @@ use crate::printable::counted;
 
 use super::object_store::{is_url, join_path};
 use super::path_identity::PathIdentity;
+use super::remote::PrefetchedEnds;
 
 pub use data_files::DataFiles;
 pub use found_file::{DataNames, FoundFile};
@@ -119,6 +120,12 @@ impl Files {
     /// The files.
     pub fn pairs(&self) -> &[FilePair] {
         &self.pairs
+    }
+
+    /// Requests the ends of the first file, if it is an object: it is about to be opened.
+    pub fn prefetch_first(&self) -> Option<PrefetchedEnds> {
+        let first = self.pairs.first().filter(|pair| is_url(&pair.input))?;
+        PrefetchedEnds::request(&first.input, first.bytes)
     }
 
     /// Size of all inputs.
