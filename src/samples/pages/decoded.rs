@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use arrow::buffer::ScalarBuffer;
 use half::f16;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::column::reader::ColumnReaderImpl;
@@ -12,18 +13,18 @@ use crate::parquet_file::catch_panics;
 use crate::samples::embedding_type::{Float, to_f32};
 
 use super::leaf::EmbeddingLeaf;
+use super::row_runs::{RowRun, push};
 
-/// A decoded page: a pair of levels for each element, null element, null list and empty
-/// list; a value for each element.
-#[derive(Debug, Default)]
-pub(super) struct DecodedLevels {
-    pub(super) repetition: Vec<i16>,
-    pub(super) definition: Vec<i16>,
-    pub(super) values: Vec<f32>,
+/// A decoded page: levels for each element, null element, null list and empty list, in runs; a value for each
+/// element.
+#[derive(Debug)]
+pub(super) struct DecodedPage {
+    pub(super) runs: Vec<RowRun>,
+    pub(super) values: ScalarBuffer<f32>,
 }
 
 /// Decodes a page of any encoding, behind its dictionary.
-pub(super) fn decode(leaf: &EmbeddingLeaf, pages: VecDeque<Page>) -> ParquetResult<DecodedLevels> {
+pub(super) fn decode(leaf: &EmbeddingLeaf, pages: VecDeque<Page>) -> ParquetResult<DecodedPage> {
     let pages = PagesInMemory(pages);
     catch_panics(|| match (leaf.is_whole_row, leaf.float) {
         (false, Float::F16) => read::<FixedLenByteArrayType, _>(leaf, pages, |values| values.map(half)),
@@ -33,14 +34,13 @@ pub(super) fn decode(leaf: &EmbeddingLeaf, pages: VecDeque<Page>) -> ParquetResu
             values.flat_map(|value| floats(&value).collect::<Vec<_>>())
         }),
     })
-    .map(|levels| if leaf.is_whole_row { levels.of_elements(leaf) } else { levels })
 }
 
 fn read<T: DataType, V: Iterator<Item = f32>>(
     leaf: &EmbeddingLeaf,
     pages: PagesInMemory,
     convert: impl FnOnce(std::vec::IntoIter<T::T>) -> V,
-) -> ParquetResult<DecodedLevels> {
+) -> ParquetResult<DecodedPage> {
     let mut reader = ColumnReaderImpl::<T>::new(leaf.column.clone(), Box::new(pages));
     let (mut repetition, mut definition, mut values) = (Vec::new(), Vec::new(), Vec::new());
     reader.read_records(usize::MAX, Some(&mut definition), Some(&mut repetition), &mut values)?;
@@ -49,22 +49,19 @@ fn read<T: DataType, V: Iterator<Item = f32>>(
     if definition.iter().any(|level| *level > most.0) || repetition.iter().any(|level| *level > most.1) {
         return Err(ParquetError::General("a page has levels that its column does not have".to_owned()));
     }
-    Ok(DecodedLevels { repetition, definition, values: convert(values.into_iter()).collect() })
-}
-
-impl DecodedLevels {
-    /// The levels of elements, from those of values that are whole rows.
-    fn of_elements(self, leaf: &EmbeddingLeaf) -> Self {
-        let mut of_elements = Self { values: self.values, ..Self::default() };
-        let values = of_elements.values.len() / leaf.dim;
-        let definition = if leaf.max_level() == 0 { vec![0; values] } else { self.definition };
-        for level in definition {
-            let elements = if level == leaf.max_level() { leaf.dim } else { 1 };
-            of_elements.repetition.extend((0..elements).map(|element| i16::from(element > 0)));
-            of_elements.definition.extend(std::iter::repeat_n(level, elements));
-        }
-        of_elements
+    if most.0 == 0 {
+        definition.resize(values.len(), 0);
     }
+    if most.1 == 0 {
+        repetition.resize(definition.len(), 0);
+    }
+    let mut runs = Vec::new();
+    for (repetition, definition) in repetition.into_iter().zip(definition) {
+        let is_row = leaf.is_whole_row && definition == leaf.max_level();
+        let elements = if is_row { u32::try_from(leaf.dim).unwrap_or(u32::MAX) } else { 1 };
+        push(&mut runs, repetition == 0, definition, elements);
+    }
+    Ok(DecodedPage { runs, values: convert(values.into_iter()).collect::<Vec<_>>().into() })
 }
 
 fn half(value: FixedLenByteArray) -> f32 {

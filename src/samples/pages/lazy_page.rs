@@ -4,17 +4,19 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
+use arrow::buffer::Buffer;
 use bytes::Bytes;
 
 use crate::error::Result;
 use crate::parquet_file::{RawPage, caught};
 use crate::storage::io_errors;
 
-use super::decoded::{self, DecodedLevels};
+use super::decoded::{self, DecodedPage};
 use super::dictionary::Dictionary;
 use super::leaf::EmbeddingLeaf;
 use super::levels::all_max;
-use super::page_values::PageValues;
+use super::page_values::{PageValues, Segment};
+use super::row_runs::row_runs;
 
 /// Parquet's numbers of encodings.
 const PLAIN: u32 = 0;
@@ -38,7 +40,9 @@ pub(super) struct ChunkContext {
     pub(super) leaf: Arc<EmbeddingLeaf>,
     /// In front of the data pages that use it.
     pub(super) dictionary: Option<Arc<Dictionary>>,
-    /// The most elements that all rows of the row group can have.
+    /// Rows of the row group.
+    rows: usize,
+    /// The most elements that all of them can have.
     most_elements: usize,
     /// Where the values begin in the page that was decompressed last. Levels of whole embeddings have the
     /// same length in nearly all pages, so that the values of the next one can be aligned by it.
@@ -64,15 +68,15 @@ pub(super) struct LoadedPage {
 pub(super) enum LoadedValues {
     /// Those of a page without a null, which may be regular, and their number.
     Dense(PageValues, usize),
-    /// Those of any other page, decoded by the Parquet crate.
-    Decoded(DecodedLevels),
+    /// Those of any other page.
+    Decoded(DecodedPage),
 }
 
 impl ChunkContext {
     /// A column chunk in a row group of `rows` rows.
     pub(super) fn new(leaf: EmbeddingLeaf, rows: usize) -> Self {
         let most_elements = rows.saturating_mul(leaf.dim);
-        Self { leaf: Arc::new(leaf), dictionary: None, most_elements, values_start: Arc::default() }
+        Self { leaf: Arc::new(leaf), dictionary: None, rows, most_elements, values_start: Arc::default() }
     }
 }
 
@@ -132,9 +136,14 @@ impl LazyPage {
         if count == 0 || elements > self.chunk.most_elements || !no_null {
             return None;
         }
-        let values = body.slice(sections.values);
-        let stored = elements.checked_mul(leaf.float.bytes())?;
-        let values = match header.encoding? {
+        Some((self.values(body.slice(sections.values), count)?, elements))
+    }
+
+    /// The `count` values that are not null, in an encoding of which parts can be converted.
+    fn values(&self, values: Bytes, count: usize) -> Option<PageValues> {
+        let leaf = &self.chunk.leaf;
+        let stored = count.checked_mul(leaf.value_elements())?.checked_mul(leaf.float.bytes())?;
+        Some(match self.raw.header().encoding? {
             PLAIN if stored <= values.len() => PageValues::Plain(values.slice(..stored), leaf.float),
             BYTE_STREAM_SPLIT if stored == values.len() && !leaf.is_whole_row => {
                 PageValues::Split(values, leaf.float)
@@ -143,19 +152,47 @@ impl LazyPage {
                 PageValues::Indexed(self.chunk.dictionary.as_ref()?.index(&values, count)?)
             }
             _ => return None,
-        };
-        Some((values, elements))
+        })
     }
 
-    /// Decodes any page.
+    /// Decodes any page: in an encoding of which parts can be converted here, else by the Parquet crate.
     ///
     /// # Errors
     /// [`Error::BadData`](crate::Error::BadData) with file, row group and column.
-    pub(super) fn decode(&self, body: &Bytes) -> Result<DecodedLevels> {
+    pub(super) fn decode(&self, body: &Bytes) -> Result<DecodedPage> {
+        if let Some(decoded) = caught(|| self.in_runs(body)).unwrap_or_default() {
+            return Ok(decoded);
+        }
         let dictionary = self.chunk.dictionary.as_ref().and_then(|dictionary| dictionary.page());
         let page = self.raw.as_page(body.clone());
         let pages = dictionary.into_iter().chain(page).collect();
         let decoded = decoded::decode(&self.chunk.leaf, pages);
         decoded.map_err(|error| io_errors::parquet(self.raw.place(), "read", error))
+    }
+
+    /// The values of a page with nulls, or of lists of several lengths. What is wrong with it is left to the
+    /// Parquet crate to say.
+    fn in_runs(&self, body: &Bytes) -> Option<DecodedPage> {
+        let (leaf, header) = (&self.chunk.leaf, self.raw.header());
+        let sections = leaf.sections(header, body)?;
+        let count = usize::try_from(header.values?).ok()?;
+        if count > self.chunk.most_elements {
+            return None;
+        }
+        let runs = row_runs(leaf, &sections, count, self.chunk.rows)?;
+        let with_values = runs.iter().filter(|run| run.definition == leaf.max_level());
+        let elements = with_values.map(|run| run.count as usize).sum::<usize>();
+        if elements > self.chunk.most_elements {
+            return None;
+        }
+        let file = self.raw.file();
+        let mut values = file.buffers().take_aligned(elements * size_of::<f32>(), 0);
+        if elements > 0 {
+            let stored = self.values(body.slice(sections.values), elements / leaf.value_elements())?;
+            let segment = Segment { values: stored, elements: 0..elements };
+            segment.read(bytemuck::try_cast_slice_mut(values.bytes_mut()).ok()?, file).ok()?;
+        }
+        let values = Buffer::from(values.into_bytes()).into();
+        Some(DecodedPage { runs, values })
     }
 }

@@ -5,7 +5,7 @@
 //! the list, and most often the same ones.
 
 /// A run of levels in the hybrid encoding.
-enum Run<'a> {
+pub(super) enum Run<'a> {
     /// The same level `count` times.
     Repeated { level: u8, count: usize },
     /// Packed levels, a multiple of eight of them.
@@ -14,9 +14,9 @@ enum Run<'a> {
 
 /// The runs of encoded levels with a width of 1 to 8 bits. Ends where the bytes end or are
 /// invalid, so that the caller has to count the levels.
-struct Runs<'a> {
-    bytes: &'a [u8],
-    width: usize,
+pub(super) struct Runs<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) width: usize,
 }
 
 impl<'a> Iterator for Runs<'a> {

@@ -3,8 +3,8 @@
 //! value), although the levels of a page of embeddings repeat. Here a regular page, of lists of the
 //! models' dimension, none of them null, is recognised by its encoded levels, and its values are
 //! converted by the worker that computes them; where the page is not compressed, they are not even read
-//! before that. Every other page goes through the Parquet crate's own decoders, and its rows are
-//! assembled from the levels.
+//! before that. The rows of every other page are assembled from its levels, as runs; pages in other encodings go
+//! through the Parquet crate's own decoders.
 
 use std::sync::Arc;
 
@@ -33,6 +33,7 @@ mod page_source;
 mod page_values;
 pub(super) mod read_ahead;
 mod row_assembler;
+mod row_runs;
 
 /// Reads a column chunk of embeddings of one dimension.
 pub(super) struct EmbeddingPageReader {
@@ -172,10 +173,13 @@ impl EmbeddingPageReader {
                     self.pages.next = Some(NextPage::Regular(page));
                 }
             }
-            Some(NextPage::General(levels)) => {
+            Some(NextPage::General(mut page)) => {
                 let (empty_level, max_level) = (self.pages.leaf().empty_level, self.pages.leaf().max_level());
-                let appended = self.rows.append_decoded(&levels, empty_level, max_level);
+                let appended = self.rows.append_general(&mut page, wanted, empty_level, max_level);
                 appended.map_err(|error| io_errors::parquet(self.place.clone(), "read", error))?;
+                if page.next_run().is_some() {
+                    self.pages.next = Some(NextPage::General(page));
+                }
             }
             Some(NextPage::End) | None => {
                 self.rows.end_row();

@@ -9,13 +9,14 @@ use crate::error::{Error, Result};
 use crate::parquet_file::{RawPage, RawPages};
 use crate::storage::{SourceFile, io_errors};
 
-use super::decoded::DecodedLevels;
+use super::decoded::DecodedPage;
 use super::dictionary::Dictionary;
 use super::lazy_page::{ChunkContext, LazyPage, LoadedPage, LoadedValues};
 use super::leaf::EmbeddingLeaf;
 use super::levels::{all_max, all_regular};
 use super::page_values::{PageValues, Segment};
 use super::read_ahead::ReadAhead;
+use super::row_runs::RowRun;
 
 /// Pages below this size are not left in the file.
 const MIN_IN_FILE_BYTES: u64 = 64 << 10;
@@ -46,8 +47,38 @@ enum Ahead {
 pub(super) enum NextPage {
     Regular(RegularPage),
     /// A page whose rows have to be assembled.
-    General(DecodedLevels),
+    General(GeneralPage),
     End,
+}
+
+/// The unread part of a page of any levels.
+pub(super) struct GeneralPage {
+    page: DecodedPage,
+    run: usize,
+    value: usize,
+}
+
+impl GeneralPage {
+    fn new(page: DecodedPage) -> Self {
+        Self { page, run: 0, value: 0 }
+    }
+
+    /// The next run of levels.
+    pub(super) fn next_run(&self) -> Option<RowRun> {
+        self.page.runs.get(self.run).copied()
+    }
+
+    pub(super) fn pass_run(&mut self) {
+        self.run += 1;
+    }
+
+    /// The next values. None where there are fewer.
+    pub(super) fn take_values(&mut self, count: usize) -> Option<&[f32]> {
+        let end = self.value.checked_add(count)?;
+        let values = self.page.values.get(self.value..end)?;
+        self.value = end;
+        Some(values)
+    }
 }
 
 /// The unread part of a page of lists of the models' dimension, none of them null.
@@ -235,7 +266,7 @@ impl PageSource {
     fn classify(&self, page: &LazyPage, element_offset: usize) -> Result<NextPage> {
         let LoadedPage { body, values } = page.take()?;
         let (values, elements) = match values {
-            LoadedValues::Decoded(levels) => return Ok(NextPage::General(levels)),
+            LoadedValues::Decoded(page) => return Ok(NextPage::General(GeneralPage::new(page))),
             LoadedValues::Dense(values, elements) => (values, elements),
         };
         let sections = self.chunk.leaf.sections(page.raw.header(), &body);
@@ -248,7 +279,7 @@ impl PageSource {
                 let segment = Segment { values, elements: 0..elements };
                 NextPage::Regular(RegularPage { segment, element_offset })
             }
-            false => NextPage::General(page.decode(&body)?),
+            false => NextPage::General(GeneralPage::new(page.decode(&body)?)),
         })
     }
 

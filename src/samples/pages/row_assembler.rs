@@ -5,8 +5,8 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use crate::samples::extract::InvalidEmbedding;
 use crate::storage::SourceFile;
 
-use super::decoded::DecodedLevels;
-use super::page_source::RegularPage;
+use super::page_source::{GeneralPage, RegularPage};
+use super::row_runs::RowRun;
 
 /// The rows assembled so far.
 pub(super) struct RowAssembler {
@@ -81,35 +81,36 @@ impl RowAssembler {
         Ok(())
     }
 
-    /// Appends the rows of a page of any levels.
-    pub(super) fn append_decoded(
+    /// Appends rows of a page of any levels until there are `wanted`.
+    pub(super) fn append_general(
         &mut self,
-        levels: &DecodedLevels,
+        page: &mut GeneralPage,
+        wanted: usize,
         empty_level: i16,
         max_level: i16,
     ) -> ParquetResult<()> {
-        let mut values = levels.values.iter();
-        for (repetition, definition) in levels.repetition.iter().zip(&levels.definition) {
-            if *repetition == 0 {
+        while let Some(RowRun { starts_row, definition, count }) = page.next_run() {
+            if starts_row {
                 self.end_row();
+                if self.complete >= wanted {
+                    return Ok(());
+                }
             }
+            page.pass_run();
             let row = self.open_row.get_or_insert_default();
-            if *definition == max_level {
-                let value = values
-                    .next()
-                    .ok_or_else(|| ParquetError::EOF("a page has fewer values than levels".to_owned()))?;
-                if row.length < self.dim {
-                    self.values.push(*value);
-                }
-                row.length += 1;
-            } else if *definition < empty_level {
+            let count = count as usize;
+            let room = self.dim.saturating_sub(row.length).min(count);
+            if definition == max_level {
+                let too_few = || ParquetError::EOF("a page has fewer values than levels".to_owned());
+                let values = page.take_values(count).ok_or_else(too_few)?;
+                self.values.extend(values.iter().take(room));
+                row.length += count;
+            } else if definition < empty_level {
                 row.is_null = true;
-            } else if *definition > empty_level {
+            } else if definition > empty_level {
                 row.has_null_item = true;
-                if row.length < self.dim {
-                    self.values.push(0.0);
-                }
-                row.length += 1;
+                self.values.resize(self.values.len() + room, 0.0);
+                row.length += count;
             }
         }
         Ok(())
