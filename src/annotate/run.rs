@@ -13,7 +13,7 @@ use crate::evaluate::{self, EvaluationConstants, FoldSessions, OnShift};
 use crate::interaction::{ColumnName, MomentSummary, Quantity};
 use crate::parquet_file::Input;
 use crate::samples::Source;
-use crate::storage::{BufferPool, PrefetchedEnds};
+use crate::storage::{BufferPool, SourceFile};
 
 use super::batch_size::{self, BatchPlan, BatchSizeTuner, DeviceProfile, Sessions, Workload};
 use super::journal::LockPatience;
@@ -40,8 +40,8 @@ pub struct Run<'a> {
     idle: Mutex<Sessions>,
     tuner: BatchSizeTuner<'a>,
     folds: FoldSessions,
-    /// The ends of an input, requested before the models were loaded.
-    prefetched: Mutex<Option<PrefetchedEnds>>,
+    /// An input whose ends were requested before the models were loaded.
+    prefetched: Mutex<Option<SourceFile>>,
     /// Memory for pages goes from file to file.
     _buffers: BufferPool,
 }
@@ -107,10 +107,10 @@ impl<'a> Run<'a> {
         Self { lock_patience, ..self }
     }
 
-    /// As it is; opens an input with the ends that were requested before, where they are given.
+    /// As it is; reads this file where it is the input.
     #[must_use]
-    pub fn with_prefetched(self, ends: Option<PrefetchedEnds>) -> Self {
-        Self { prefetched: Mutex::new(ends), ..self }
+    pub fn with_prefetched(self, file: Option<SourceFile>) -> Self {
+        Self { prefetched: Mutex::new(file), ..self }
     }
 
     pub(super) fn lock_patience(&self) -> LockPatience<'_> {
@@ -223,13 +223,12 @@ impl<'a> Run<'a> {
     /// As for [`Input::open_with`], [`Input::check_keys`] and [`RequestedColumns::without_replaced`].
     pub(super) fn open(&self, input: &Path, columns: &RequestedColumns) -> Result<(Input, ReplacedColumns)> {
         let keys = self.options.keys.as_ref();
-        let ends = self
-            .prefetched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take_if(|ends| ends.url() == input);
-        let opened = match ends {
-            Some(ends) => Input::open_prefetched(ends, keys)?,
+        let mut prefetched = self.prefetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = prefetched.take_if(|file| file.path() == input);
+        // Other files are opened meanwhile.
+        drop(prefetched);
+        let opened = match file {
+            Some(file) => Input::of_file(&file, keys)?,
             None => Input::open_with(input, keys)?,
         };
         let opened = opened.ignoring_checksums(self.options.no_page_checksums);

@@ -185,10 +185,10 @@ pub(super) fn annotate(
             ClusterWork { settings: &args.settings, engine: &args.engine, address, tls: &args.tls, files };
         return work.annotate(observers.bar, observers.progress, stop).map(Some);
     }
-    // They come while the models are loaded.
-    let ends = files.as_ref().and_then(Files::prefetch_first);
+    // Its ends come while the models are loaded.
+    let file = files.as_ref().and_then(Files::prefetch);
     let (bundle, engine, options) = prepare(args)?;
-    let run = Run::new(&bundle, &engine, &options, observers.progress, stop).with_prefetched(ends);
+    let run = Run::new(&bundle, &engine, &options, observers.progress, stop).with_prefetched(file);
     let outcome = match files {
         Some(files) if !is_stdio(&args.output) => match (files.pairs(), args.settings.files_per_job) {
             ([pair], None) if files.is_file() => {

@@ -16,7 +16,7 @@ use parquet::file::metadata::{
 use parquet::file::reader::ChunkReader;
 
 use crate::error::{Error, Place, Result};
-use crate::storage::{PrefetchedEnds, SourceFile, io_errors};
+use crate::storage::{SourceFile, io_errors};
 
 use super::column_names::ColumnNames;
 use super::decoder_panics::catch_panics;
@@ -55,15 +55,11 @@ impl Input {
         Self::of_file(&SourceFile::open(path)?, keys)
     }
 
-    /// As [`Input::open_with`], of an object whose ends were requested before.
+    /// As [`Input::open_with`], of a file that is open.
     ///
     /// # Errors
     /// As for [`Input::open_with`].
-    pub fn open_prefetched(ends: PrefetchedEnds, keys: Option<&EncryptionKeys>) -> Result<Self> {
-        Self::of_file(&SourceFile::open_prefetched(ends)?, keys)
-    }
-
-    fn of_file(file: &SourceFile, keys: Option<&EncryptionKeys>) -> Result<Self> {
+    pub(crate) fn of_file(file: &SourceFile, keys: Option<&EncryptionKeys>) -> Result<Self> {
         Self::read(file.clone(), keys).map_err(|error| file.or_input_changed(error))
     }
 

@@ -52,7 +52,7 @@ pub use output_folders::lies_in;
 pub use path_identity::PathIdentity;
 pub use regular_file::{TEXT_BYTES, read_range, read_regular, read_text, without_mark};
 pub(crate) use regular_file::{open_at_once, require_regular};
-pub use remote::{PlannedRead, PrefetchedEnds, RemoteFile};
+pub use remote::{PlannedRead, RemoteFile};
 pub use source_file::SourceFile;
 pub use staged::Staged;
 pub(crate) use staged::temporary_folder;

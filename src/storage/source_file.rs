@@ -14,7 +14,7 @@ use super::buffer_pool::BufferPool;
 use super::file_version::FileVersion;
 use super::leftovers::folder_of;
 use super::local::LocalFile;
-use super::remote::{PlannedRead, PrefetchedEnds, RemoteFile};
+use super::remote::{PlannedRead, RemoteFile};
 use super::store_url::is_url;
 
 /// An open file, local or in an object store. Cheap to clone.
@@ -38,14 +38,6 @@ impl SourceFile {
         } else {
             LocalFile::open(path).map(Self::Local)
         }
-    }
-
-    /// Opens an object whose ends were requested before.
-    ///
-    /// # Errors
-    /// As for [`Self::open`].
-    pub fn open_prefetched(ends: PrefetchedEnds) -> Result<Self> {
-        RemoteFile::open_prefetched(ends).map(Self::Remote)
     }
 
     /// The path or URL as given to [`Self::open`].

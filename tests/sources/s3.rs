@@ -118,24 +118,19 @@ fn what_stores_refuse() {
 }
 
 #[test]
-fn ends_that_come_first_are_those_of_the_object() {
+fn an_object_that_was_found_is_read_as_it_was_then() {
     let server = Server::s3();
     let input = fitted().join("in.parquet");
     let url = format!("{}/data/in.parquet", server.url);
     server.put("in.parquet", &input);
-    let discovered = || Files::discover(Path::new(&url), Path::new("out.parquet")).unwrap();
-    let file = SourceFile::open_prefetched(discovered().prefetch_first().unwrap()).unwrap();
+    let prefetch = || Files::discover(Path::new(&url), Path::new("out.parquet")).unwrap().prefetch().unwrap();
+    let (file, early) = (prefetch(), prefetch());
     assert_eq!(file.version(), SourceFile::open(Path::new(&url)).unwrap().version());
     let whole = fs::read(&input).unwrap();
     assert_eq!(file.get_bytes(0, whole.len()).unwrap(), whole);
     file.verify_unchanged().unwrap();
-    // Of another size than it was when it was found: it is opened as it is now.
-    let found = discovered();
     server.put("in.parquet", &repository().join("Cargo.lock"));
-    let file = SourceFile::open_prefetched(found.prefetch_first().unwrap()).unwrap();
-    assert_eq!(file.version(), SourceFile::open(Path::new(&url)).unwrap().version());
-    let lock = fs::read(repository().join("Cargo.lock")).unwrap();
-    assert_eq!(file.get_bytes(0, lock.len()).unwrap(), lock);
+    assert_eq!(early.verify_unchanged().unwrap_err().exit_code(), 75);
 }
 
 #[test]

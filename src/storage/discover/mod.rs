@@ -13,12 +13,15 @@ mod walk;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use object_store::ObjectMeta;
+
 use crate::error::{Error, Result};
 use crate::printable::counted;
 
 use super::object_store::{is_url, join_path};
 use super::path_identity::PathIdentity;
-use super::remote::PrefetchedEnds;
+use super::remote::RemoteFile;
+use super::source_file::SourceFile;
 
 pub use data_files::DataFiles;
 pub use found_file::{DataNames, FoundFile};
@@ -48,6 +51,8 @@ pub struct Files {
     search: DataFiles,
     output: PathBuf,
     pairs: Vec<FilePair>,
+    /// The metadata of the input, if it is one object.
+    object: Option<ObjectMeta>,
 }
 
 impl Files {
@@ -85,8 +90,9 @@ impl Files {
                 a.output.display()
             )));
         }
+        let object = found.files.first().filter(|_| is_file).and_then(|file| file.object.clone());
         found.files.clear();
-        let files = Self { search: found, output: output.into(), pairs };
+        let files = Self { search: found, output: output.into(), pairs, object };
         files.pairs.iter().try_for_each(|pair| files.check_outside(&pair.output))?;
         Ok(files)
     }
@@ -122,10 +128,11 @@ impl Files {
         &self.pairs
     }
 
-    /// Requests the ends of the first file, if it is an object: it is about to be opened.
-    pub fn prefetch_first(&self) -> Option<PrefetchedEnds> {
-        let first = self.pairs.first().filter(|pair| is_url(&pair.input))?;
-        PrefetchedEnds::request(&first.input, first.bytes)
+    /// Opens the input, if it is one object, and requests its ends: it is about to be read. Where that fails, to
+    /// open it says why.
+    pub fn prefetch(&self) -> Option<SourceFile> {
+        let pair = self.pairs.first()?;
+        RemoteFile::prefetch(&pair.input, self.object.clone()?).ok().map(SourceFile::Remote)
     }
 
     /// Size of all inputs.

@@ -31,12 +31,6 @@ impl Announced {
         self.answers().push(Answer { range, readers, bytes });
     }
 
-    /// Keeps what was received, for so many readers.
-    pub(super) fn keep(&self, range: Range<u64>, readers: usize, bytes: Bytes) {
-        let bytes = std::future::ready(Some(bytes)).boxed().shared();
-        self.answers().push(Answer { range, readers, bytes });
-    }
-
     /// Whether a range was announced.
     pub(super) fn has(&self, range: &Range<u64>) -> bool {
         self.answers().iter().any(|answer| answer.range == *range)
@@ -84,9 +78,6 @@ mod tests {
         assert!(announced.has(&(3..6)) && !announced.has(&(3..7)));
         assert_eq!(announced.get(&(3..7)).await, None);
         assert_eq!(announced.get(&(3..6)).await.unwrap(), "abc");
-        assert_eq!(announced.get(&(3..6)).await.unwrap(), "abc");
-        assert_eq!(announced.get(&(3..6)).await, None);
-        announced.keep(3..6, 1, Bytes::from_static(b"abc"));
         assert_eq!(announced.get(&(3..6)).await.unwrap(), "abc");
         assert_eq!(announced.get(&(3..6)).await, None);
     }

@@ -17,26 +17,28 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, Place, Result};
 
 use self::announced::Announced;
-use self::prefetched_ends::{MIN_RANGE_BYTES, ReceivedEnds, TAIL_BYTES};
 use self::shared_pieces::{PIECE_BYTES, SharedPieces};
 use super::buffer_pool::BufferPool;
 use super::file_version::FileVersion;
 use super::object_store::{self as store, Location};
 
 mod announced;
-mod prefetched_ends;
 mod shared_pieces;
 
-pub use prefetched_ends::PrefetchedEnds;
 pub use shared_pieces::PlannedRead;
 
-/// Each sequential request doubles [`MIN_RANGE_BYTES`], up to this size.
+/// Size of the first range request. Each sequential request doubles it, up to
+/// [`MAX_RANGE_BYTES`].
+const MIN_RANGE_BYTES: u64 = 1 << 18;
 const MAX_RANGE_BYTES: u64 = PIECE_BYTES;
 
 /// Requests in flight where it is known what will be read: with [`MAX_RANGE_BYTES`], 16 MiB for a reader.
 const IN_FLIGHT: usize = 4;
 /// The part of the memory that a program may use which the requests of a reader may take.
 const MEMORY_SHARE: u64 = 16;
+
+/// A read near the end fetches at least this much of it, since it usually reads the footer.
+const TAIL_BYTES: u64 = 1 << 16;
 
 /// An object open for reading. Each clone has its own prefetch window.
 #[derive(Debug)]
@@ -92,33 +94,26 @@ impl RemoteFile {
         let location = Location::open(url)?;
         let path = location.object()?;
         let meta = location.head()?.map_err(|error| location.read_error(error))?;
-        Ok(Self::of_version(location, path, meta))
+        Ok(Self::with_metadata(location, path, meta))
     }
 
-    /// Opens an object whose ends were requested; where they are of no use, as [`Self::open`].
+    /// Opens an object whose metadata were just requested, and requests both of its ends. Waits for nothing.
     ///
     /// # Errors
-    /// As for [`Self::open`].
-    pub fn open_prefetched(ends: PrefetchedEnds) -> Result<Self> {
-        let url = ends.url().to_owned();
-        let ReceivedEnds { meta, ends } = match ends.received()? {
-            Ok(Some(ends)) => ends,
-            Err(error) if refuses_ranges(&error) => return Err(no_ranges(&url)),
-            // To open it says what is wrong, if it still is.
-            _ => return Self::open(&url),
-        };
-        let location = Location::open(&url)?;
+    /// As for [`Self::open`], but those of the store.
+    pub(super) fn prefetch(url: &Path, meta: ObjectMeta) -> Result<Self> {
+        let location = Location::open(url)?;
         let path = location.object()?;
-        let file = Self::of_version(location, path, meta);
-        for (range, bytes) in ends {
-            // All who read the footer read the end, and only who opens the file the start.
-            let readers = if range.end == file.bytes() { usize::MAX } else { 1 };
-            file.object.announced.keep(range, readers, bytes);
+        let file = Self::with_metadata(location, path, meta);
+        if file.bytes() > 0 {
+            file.announce_end();
+            // As who opens the file requests it.
+            file.announce(0..MIN_RANGE_BYTES, 1);
         }
         Ok(file)
     }
 
-    fn of_version(location: Location, path: ObjectPath, meta: ObjectMeta) -> Self {
+    fn with_metadata(location: Location, path: ObjectPath, meta: ObjectMeta) -> Self {
         let version = FileVersion::of_object(&meta);
         let object = Object {
             location,
@@ -188,7 +183,13 @@ impl RemoteFile {
 
     /// The error of a request: mostly of the moment.
     fn failed(&self, error: &StoreError) -> Error {
-        if refuses_ranges(error) { no_ranges(self.path()) } else { self.transient(describe(error)) }
+        let what = describe(error);
+        // The type of this error is private to the `object_store` crate.
+        if what.contains("Range request not supported") || what.contains("non-partial response") {
+            let url = self.path().display();
+            return Error::Usage(format!("{url}: the server does not send parts of a file; download it"));
+        }
+        self.transient(what)
     }
 
     fn transient(&self, what: String) -> Error {
@@ -385,17 +386,6 @@ impl Object {
         let options = GetOptions { range, if_match: tag, ..GetOptions::default() };
         async move { object.location.store.get_opts(&object.path, options).await?.bytes().await }
     }
-}
-
-/// Whether a server answers a request for a part with the whole.
-fn refuses_ranges(error: &StoreError) -> bool {
-    let what = store::one_line(error);
-    // The type of this error is private to the `object_store` crate.
-    what.contains("Range request not supported") || what.contains("non-partial response")
-}
-
-fn no_ranges(url: &Path) -> Error {
-    Error::Usage(format!("{}: the server does not send parts of a file; download it", url.display()))
 }
 
 const CHANGED: &str = "the input was changed while it was read";
