@@ -64,6 +64,12 @@ impl PageHeader {
         }
     }
 
+    /// Whether the page may have so few nulls: a page of version 2 has their number. Some writers count only null
+    /// elements there, and not lists that are null or empty.
+    pub(crate) fn may_have_nulls(&self, nulls: usize) -> bool {
+        self.nulls.is_none_or(|counted| counted as usize <= nulls)
+    }
+
     /// Whether the page holds rows.
     pub(super) fn is_data(&self) -> bool {
         matches!(self.kind, PageKind::Data | PageKind::DataV2)

@@ -1,7 +1,71 @@
-//! A test of pages whose levels are damaged, where no checksum shows it.
+//! Tests of pages whose levels are damaged, where no checksum shows it.
 
-use super::tests::{List, write_cut_pages};
+use parquet::basic::Encoding;
+use parquet::column::page::Page;
+
+use super::written_pages::{List, encoded, page_of_levels, write_cut_pages, write_pages};
 use super::*;
+
+/// Reads six lists of four elements in a page with these levels, and as many nulls by its header: rows without
+/// values, or the error.
+fn read(definition: &[u8], nulls: usize, is_dictionary: bool) -> Result<usize> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let repetition: Vec<u8> = (0..24).map(|level| u8::from(level % 4 > 0)).collect();
+    let values = [1.0_f32, 2.0, 3.0, 4.0].map(f32::to_le_bytes).concat();
+    let dictionary = Page::DictionaryPage {
+        buf: values.clone().into(),
+        num_values: 4,
+        encoding: Encoding::PLAIN,
+        is_sorted: false,
+    };
+    // Three groups of eight indices of two bits: as many as there may be values.
+    let indices = [&[2, 3 << 1 | 1][..], &[0b1110_0100; 6]].concat();
+    let plain = values.repeat(6);
+    let (values, encoding) = match is_dictionary {
+        true => (&indices[..], Encoding::RLE_DICTIONARY),
+        false => (&plain[..(24 - nulls) * 4], Encoding::PLAIN),
+    };
+    let page = page_of_levels([6, 24, nulls], [&encoded(&repetition), definition], values, encoding);
+    write_pages(&path, 6, 24, is_dictionary.then_some(dictionary).into_iter().chain([page]).collect());
+    let input = Input::open(&path).unwrap();
+    let mut reader = EmbeddingPageReader::open(&input, 0, 4, 0, 0, &ReadAhead::none())?.unwrap();
+    let mut buffers = crate::samples::ReadBuffers::default();
+    reader.read(6)?.read(&mut buffers).map(|embeddings| embeddings.invalid.len())
+}
+
+#[test]
+fn fewer_nulls_than_the_header_has_are_damage() {
+    let levels = |nulls: &[usize]| {
+        let levels: Vec<u8> = (0..24).map(|level| 3 - u8::from(nulls.contains(&level))).collect();
+        encoded(&levels)
+    };
+    for is_dictionary in [false, true] {
+        assert_eq!(read(&levels(&[5, 9]), 2, is_dictionary).unwrap(), 2);
+        assert_eq!(read(&levels(&[]), 0, is_dictionary).unwrap(), 0);
+        for (damaged, nulls) in [(levels(&[9]), 2), (levels(&[]), 1)] {
+            let error = read(&damaged, nulls, is_dictionary).unwrap_err();
+            assert_eq!(error.exit_code(), 65, "{error}");
+        }
+    }
+}
+
+#[test]
+fn runs_that_no_writer_writes_make_no_row_bad() {
+    let sound = [9 << 1, 3, 1 << 1, 2, 6 << 1, 3, 8 << 1, 3];
+    assert_eq!(read(&sound, 1, true).unwrap(), 1);
+    // Runs of no level between two rows, and a run that is too long.
+    for damaged in [
+        [&sound[..6], &[0, 0], &sound[6..]].concat(),
+        [&sound[..6], &[0, 2], &sound[6..]].concat(),
+        [&sound[..6], &[0xfe, 0xff, 0x7f, 3]].concat(),
+    ] {
+        match read(&damaged, 1, true) {
+            Ok(bad) => assert_eq!(bad, 1, "{damaged:?}"),
+            Err(error) => assert_eq!(error.exit_code(), 65, "{error}"),
+        }
+    }
+}
 
 #[test]
 fn levels_beyond_those_of_the_column_are_damage() {

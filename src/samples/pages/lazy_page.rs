@@ -16,7 +16,7 @@ use super::dictionary::Dictionary;
 use super::leaf::EmbeddingLeaf;
 use super::levels::all_max;
 use super::page_values::{PageValues, Segment};
-use super::row_runs::row_runs;
+use super::row_runs::RowLevels;
 
 /// Parquet's numbers of encodings.
 const PLAIN: u32 = 0;
@@ -132,7 +132,8 @@ impl LazyPage {
         let count = usize::try_from(header.values?).ok()?;
         let elements = count.checked_mul(leaf.value_elements())?;
         let max = u8::try_from(leaf.max_level()).ok()?;
-        let no_null = max == 0 || all_max(sections.definition_levels, max, count);
+        let no_null =
+            header.may_have_nulls(0) && (max == 0 || all_max(sections.definition_levels, max, count));
         if count == 0 || elements > self.chunk.most_elements || !no_null {
             return None;
         }
@@ -176,22 +177,19 @@ impl LazyPage {
         let (leaf, header) = (&self.chunk.leaf, self.raw.header());
         let sections = leaf.sections(header, body)?;
         let count = usize::try_from(header.values?).ok()?;
-        if count > self.chunk.most_elements {
+        let levels = RowLevels { leaf, sections: &sections, count, most_rows: self.chunk.rows };
+        let stored = levels.values().filter(|values| (1..=self.chunk.most_elements).contains(values))?;
+        if !header.may_have_nulls(count - stored) {
             return None;
         }
-        let runs = row_runs(leaf, &sections, count, self.chunk.rows)?;
-        let with_values = runs.iter().filter(|run| run.definition == leaf.max_level());
-        let elements = with_values.map(|run| run.count as usize).sum::<usize>();
-        if elements > self.chunk.most_elements {
-            return None;
-        }
+        let elements = stored.checked_mul(leaf.value_elements())?;
+        // First the values: only where they are there, levels may take memory.
+        let values = self.values(body.slice(sections.values.clone()), stored)?;
+        let runs = levels.runs()?;
+        let segment = Segment { values, elements: 0..elements };
         let file = self.raw.file();
         let mut values = file.buffers().take_aligned(elements * size_of::<f32>(), 0);
-        if elements > 0 {
-            let stored = self.values(body.slice(sections.values), elements / leaf.value_elements())?;
-            let segment = Segment { values: stored, elements: 0..elements };
-            segment.read(bytemuck::try_cast_slice_mut(values.bytes_mut()).ok()?, file).ok()?;
-        }
+        segment.read(bytemuck::try_cast_slice_mut(values.bytes_mut()).ok()?, file).ok()?;
         let values = Buffer::from(values.into_bytes()).into();
         Some(DecodedPage { runs, values })
     }

@@ -195,4 +195,6 @@ mod damaged_levels;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod written_pages;
+#[cfg(test)]
 mod zero_copy;

@@ -13,47 +13,64 @@ pub(super) struct RowRun {
     pub(super) count: u32,
 }
 
-/// The runs of the first `count` values of a page, nulls among them. None where it has fewer, a level above
-/// the highest, or more than `most_rows` rows, so that few bytes can't be many runs.
-pub(super) fn row_runs(
-    leaf: &EmbeddingLeaf,
-    sections: &Sections<'_>,
-    count: usize,
-    most_rows: usize,
-) -> Option<Vec<RowRun>> {
-    let (mut runs, mut rows_left) = (Vec::new(), most_rows);
-    let mut start_rows = |rows: u32| rows_left.checked_sub(rows as usize).map(|left| rows_left = left);
-    let max = u8::try_from(leaf.max_level()).ok()?;
-    let definition = match max {
-        0 => vec![(0, u32::try_from(count).ok()?)],
-        _ => equal_levels(sections.definition_levels, max, count)?,
-    };
-    if leaf.is_whole_row {
-        for (definition, count) in definition {
-            start_rows(count)?;
-            let elements = if definition == max { u32::try_from(leaf.dim).ok()? } else { 1 };
-            (0..count).for_each(|_| push(&mut runs, true, i16::from(definition), elements));
-        }
-        return Some(runs);
+/// The levels of the first `count` values of a page, nulls among them.
+pub(super) struct RowLevels<'a> {
+    pub(super) leaf: &'a EmbeddingLeaf,
+    pub(super) sections: &'a Sections<'a>,
+    pub(super) count: usize,
+    /// More rows than this are no levels of the page, so that few bytes can't be many runs.
+    pub(super) most_rows: usize,
+}
+
+impl RowLevels<'_> {
+    /// The number of values that are not null. None where there are fewer levels, one is above the highest, or
+    /// they are encoded as no writer does.
+    pub(super) fn values(&self) -> Option<usize> {
+        let (max, mut values) = (self.leaf.max_level(), 0);
+        self.for_each(|_, definition, count| values += if definition == max { count as usize } else { 0 })?;
+        Some(values)
     }
-    let mut definition = definition.into_iter();
-    let (mut level, mut left) = definition.next()?;
-    for (repetition, mut count) in equal_levels(sections.repetition_levels, 1, count)? {
-        while count > 0 {
-            if left == 0 {
-                (level, left) = definition.next()?;
-            }
-            let both = count.min(left);
-            if repetition == 0 {
-                start_rows(both)?;
-                (0..both).for_each(|_| push(&mut runs, true, i16::from(level), 1));
-            } else {
-                push(&mut runs, false, i16::from(level), both);
-            }
-            (count, left) = (count - both, left - both);
-        }
+
+    /// The runs. A value that is a whole row counts as its elements.
+    pub(super) fn runs(&self) -> Option<Vec<RowRun>> {
+        let leaf = self.leaf;
+        let dim = u32::try_from(leaf.dim).ok()?;
+        let mut runs = Vec::new();
+        self.for_each(|starts_row, definition, count| match starts_row {
+            true => (0..count).for_each(|_| {
+                let is_row = leaf.is_whole_row && definition == leaf.max_level();
+                push(&mut runs, true, definition, if is_row { dim } else { 1 });
+            }),
+            false => push(&mut runs, false, definition, count),
+        })?;
+        Some(runs)
     }
-    Some(runs)
+
+    /// Visits levels that are equal: whether each starts a row, the definition level, and how many they are.
+    fn for_each(&self, mut visit: impl FnMut(bool, i16, u32)) -> Option<()> {
+        let Self { leaf, sections, most_rows, .. } = self;
+        let (mut left, mut rows_left) = (u32::try_from(self.count).ok()?, *most_rows);
+        let max = u8::try_from(leaf.max_level()).ok()?;
+        let mut definition = EqualLevels::new(sections.definition_levels, max, left);
+        let mut repetition = EqualLevels::new(sections.repetition_levels, 1, left);
+        let (mut levels, mut starts) = ((0, 0), (0, 0));
+        while left > 0 {
+            if levels.1 == 0 {
+                levels = if max == 0 { (0, left) } else { definition.next()? };
+            }
+            if starts.1 == 0 {
+                // Without lists each value starts a row.
+                starts = if leaf.is_whole_row { (0, left) } else { repetition.next()? };
+            }
+            let both = levels.1.min(starts.1);
+            if starts.0 == 0 {
+                rows_left = rows_left.checked_sub(both as usize)?;
+            }
+            visit(starts.0 == 0, i16::from(levels.0), both);
+            (levels.1, starts.1, left) = (levels.1 - both, starts.1 - both, left - both);
+        }
+        Some(())
+    }
 }
 
 /// Appends levels, to the last run if they continue it.
@@ -65,67 +82,93 @@ pub(super) fn push(runs: &mut Vec<RowRun>, starts_row: bool, definition: i16, co
     }
 }
 
-/// The first `count` levels of at most `max`, which is 1 to 3, and how often each of them is repeated. None
-/// where there are fewer, or one is higher.
-fn equal_levels(bytes: &[u8], max: u8, count: usize) -> Option<Vec<(u8, u32)>> {
-    let width = if max > 1 { 2_u8 } else { 1 };
-    let in_byte = 8 / u32::from(width);
-    let mask = (1_u8 << width) - 1;
-    // A byte of one level only is that level times this.
-    let ones = u8::MAX / mask;
-    let mut levels: Vec<(u8, u32)> = Vec::new();
-    let mut left = u32::try_from(count).ok()?;
-    let mut append = |level: u8, count: u32| {
-        match levels.last_mut().filter(|last| last.0 == level) {
-            Some(last) => last.1 += count,
-            None => levels.push((level, count)),
-        }
-        (level <= max).then_some(())
-    };
-    for run in (Runs { bytes, width: usize::from(width) }) {
-        if left == 0 {
-            break;
-        }
-        match run {
-            Run::Repeated { level, count } => {
-                let count = left.min(u32::try_from(count).unwrap_or(u32::MAX));
-                append(level, count)?;
-                left -= count;
-            }
-            Run::Packed(packed) => {
-                for byte in packed {
-                    let levels = left.min(in_byte);
-                    if levels == in_byte && *byte == (byte & mask) * ones {
-                        append(byte & mask, levels)?;
-                    } else {
-                        (0..levels)
-                            .try_for_each(|level| append(byte >> (level * u32::from(width)) & mask, 1))?;
-                    }
-                    left -= levels;
-                }
-            }
-        }
+/// Levels of at most `max`, which is 1 to 3, as equal ones that follow each other. Ends at a level that is
+/// higher, and at a run that is empty or longer than the levels that are left.
+struct EqualLevels<'a> {
+    runs: Runs<'a>,
+    /// Packed levels that are left of a run, and the bits that are left of their first byte.
+    packed: &'a [u8],
+    bits: u32,
+    max: u8,
+    left: u32,
+}
+
+impl<'a> EqualLevels<'a> {
+    fn new(bytes: &'a [u8], max: u8, left: u32) -> Self {
+        let width = if max > 1 { 2 } else { 1 };
+        Self { runs: Runs { bytes, width }, packed: &[], bits: 8, max, left }
     }
-    (left == 0).then_some(levels)
+
+    /// The next levels of a packed run.
+    fn unpacked(&mut self) -> Option<(u8, u32)> {
+        let (width, byte) = (self.runs.width as u32, *self.packed.first()?);
+        let mask = (1_u8 << width) - 1;
+        let level = byte >> (8 - self.bits) & mask;
+        // A byte of one level only is that level times this.
+        let ones = u8::MAX / mask;
+        let count = if self.bits == 8 && byte == level * ones { 8 / width } else { 1 }.min(self.left);
+        self.bits -= count * width;
+        if self.bits == 0 || count == self.left {
+            self.packed = self.packed.get(1..).unwrap_or_default();
+            self.bits = 8;
+        }
+        Some((level, count))
+    }
+}
+
+impl Iterator for EqualLevels<'_> {
+    type Item = (u8, u32);
+
+    fn next(&mut self) -> Option<(u8, u32)> {
+        let (level, count) = match self.unpacked() {
+            Some(unpacked) => unpacked,
+            None => match self.runs.next()? {
+                Run::Repeated { level, count } => (level, u32::try_from(count).ok()?),
+                Run::Packed(packed) => {
+                    self.packed = packed;
+                    self.unpacked()?
+                }
+            },
+        };
+        self.left = self.left.checked_sub(count)?;
+        (count > 0 && level <= self.max).then_some((level, count))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn levels(bytes: &[u8], max: u8, count: u32) -> Vec<(u8, u32)> {
+        let mut all: Vec<(u8, u32)> = Vec::new();
+        for (level, count) in EqualLevels::new(bytes, max, count) {
+            match all.last_mut().filter(|last| last.0 == level) {
+                Some(last) => last.1 += count,
+                None => all.push((level, count)),
+            }
+        }
+        all
+    }
+
     #[test]
-    fn packed_and_repeated_levels_are_one_run() {
-        // Ten times 3, then eight packed levels of two bits, 3 3 3 3 and 3 0 2 3, then 3 five times.
-        let bytes = [10 << 1, 3, 2 << 1 | 1, 0xff, 0b1110_0011, 0xff, 0xff, 5 << 1, 3];
-        let levels = |count| equal_levels(&bytes, 3, count);
-        assert_eq!(levels(10).unwrap(), [(3, 10)]);
-        assert_eq!(levels(14).unwrap(), [(3, 14)]);
-        assert_eq!(levels(31).unwrap(), [(3, 15), (0, 1), (2, 1), (3, 14)]);
-        assert_eq!(levels(32), None);
-        // A level that the column does not have.
-        assert_eq!(equal_levels(&bytes, 2, 10), None);
-        assert_eq!(equal_levels(&[10 << 1, 1, 1 << 1 | 1, 0b0000_0101], 1, 14).unwrap().len(), 4);
-        assert_eq!(equal_levels(&[10 << 1, 2], 1, 10), None);
-        assert_eq!(equal_levels(&[], 1, 1), None);
+    fn packed_and_repeated_levels_follow_each_other() {
+        // Ten times 3, then packed levels of two bits: 3 0 2 3 and twelve times 3, then 3 five times.
+        let bytes = [10 << 1, 3, 2 << 1 | 1, 0b1110_0011, 0xff, 0xff, 0xff, 5 << 1, 3];
+        assert_eq!(levels(&bytes, 3, 10), [(3, 10)]);
+        assert_eq!(levels(&bytes, 3, 12), [(3, 11), (0, 1)]);
+        assert_eq!(levels(&bytes, 3, 31), [(3, 11), (0, 1), (2, 1), (3, 18)]);
+        // There are no more.
+        assert_eq!(levels(&bytes, 3, 40), levels(&bytes, 3, 31));
+        assert_eq!(levels(&[10 << 1, 1, 1 << 1 | 1, 0b0000_0101], 1, 14), [(1, 11), (0, 1), (1, 1), (0, 1)]);
+    }
+
+    #[test]
+    fn what_no_writer_writes_is_the_end() {
+        // A level that the column does not have, an empty run, and one that is too long.
+        assert_eq!(levels(&[10 << 1, 3], 2, 10), []);
+        assert_eq!(levels(&[1 << 1 | 1, 0b1010_1011, 0b1010_1010], 2, 8), []);
+        assert_eq!(levels(&[4 << 1, 1, 0, 1, 4 << 1, 1], 1, 8), [(1, 4)]);
+        assert_eq!(levels(&[9 << 1, 1], 1, 8), []);
+        assert_eq!(levels(&[], 1, 1), []);
     }
 }

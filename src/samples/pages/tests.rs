@@ -1,6 +1,5 @@
 //! Tests of the page reader against Arrow's reader: both read every file.
 
-use std::io::Write;
 use std::path::Path;
 
 use arrow::array::{
@@ -10,7 +9,6 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel};
-use parquet::column::page::Page;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use proptest::prelude::*;
 
@@ -21,6 +19,7 @@ use crate::samples::{ListReader, PageJob, ReadBuffers};
 
 use super::list_pages::ListPages;
 use super::page_values::PageValues;
+use super::written_pages::{List, shred, write_cut_pages};
 use super::*;
 
 impl EmbeddingLayout {
@@ -306,98 +305,6 @@ fn lists_of_one_length_come_from_pages_up_to_the_first_other_one() {
     lists[20] = None;
     write_cut_pages(&path, &lists, &[50, 100]);
     assert!(ListPages::open(&Input::open(&path).unwrap(), 0, 0, &ReadAhead::none()).is_none());
-}
-
-pub(super) type List = Option<Vec<Option<f32>>>;
-
-/// The repetition level, definition level and value of every element of an
-/// optional list of optional elements.
-fn shred(lists: &[List]) -> Vec<(u8, u8, Option<f32>)> {
-    let mut levels = Vec::new();
-    for list in lists {
-        match list.as_deref() {
-            None => levels.push((0, 0, None)),
-            Some([]) => levels.push((0, 1, None)),
-            Some(items) => levels.extend(
-                items
-                    .iter()
-                    .enumerate()
-                    .map(|(i, item)| (u8::from(i > 0), 2 + u8::from(item.is_some()), *item)),
-            ),
-        }
-    }
-    levels
-}
-
-/// A file whose v1 pages start in the middle of lists, as pyarrow's do: no writer of the Parquet
-/// crate does that, so the pages are assembled here.
-pub(super) fn write_cut_pages(path: &Path, lists: &[List], cuts: &[usize]) {
-    let schema = "message m { optional group x (LIST) { repeated group list { optional float element; } } }";
-    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
-    let column = parquet::schema::types::SchemaDescriptor::new(schema.clone()).column(0);
-    let items = shred(lists);
-    let mut chunk = Vec::new();
-    let mut from = 0;
-    for to in cuts.iter().copied().chain([items.len()]) {
-        let page = &items[from..to];
-        let mut bytes = Vec::new();
-        let levels = |levels: Vec<u8>, bytes: &mut Vec<u8>| {
-            let mut encoded = Vec::new();
-            for run in levels.chunk_by(|a, b| a == b) {
-                let mut header = run.len() << 1;
-                while header >= 0x80 {
-                    encoded.push((header & 0x7f) as u8 | 0x80);
-                    header >>= 7;
-                }
-                encoded.extend([header as u8, run[0]]);
-            }
-            bytes.extend((encoded.len() as u32).to_le_bytes());
-            bytes.extend(encoded);
-        };
-        levels(page.iter().map(|item| item.0).collect(), &mut bytes);
-        levels(page.iter().map(|item| item.1).collect(), &mut bytes);
-        bytes.extend(page.iter().filter_map(|item| item.2).flat_map(f32::to_le_bytes));
-        chunk.push((page.len(), bytes));
-        from = to;
-    }
-    let mut out = parquet::file::writer::TrackedWrite::new(std::fs::File::create(path).unwrap());
-    out.write_all(b"PAR1").unwrap();
-    let start = out.bytes_written() as i64;
-    for (count, bytes) in chunk {
-        let size = bytes.len();
-        let compressed = parquet::column::page::CompressedPage::new(
-            Page::DataPage {
-                buf: bytes.into(),
-                num_values: count as u32,
-                encoding: Encoding::PLAIN,
-                def_level_encoding: Encoding::RLE,
-                rep_level_encoding: Encoding::RLE,
-                statistics: None,
-            },
-            size,
-        );
-        let mut writer = parquet::file::writer::SerializedPageWriter::new(&mut out);
-        parquet::column::page::PageWriter::write_page(&mut writer, compressed).unwrap();
-    }
-    let length = out.bytes_written() as i64 - start;
-    let metadata = parquet::file::metadata::ColumnChunkMetaData::builder(column)
-        .set_encodings(vec![Encoding::PLAIN, Encoding::RLE])
-        .set_num_values(items.len() as i64)
-        .set_total_compressed_size(length)
-        .set_total_uncompressed_size(length)
-        .set_data_page_offset(start)
-        .build()
-        .unwrap();
-    let descriptor = Arc::new(parquet::schema::types::SchemaDescriptor::new(schema));
-    let group = parquet::file::metadata::RowGroupMetaData::builder(descriptor.clone())
-        .set_num_rows(lists.len() as i64)
-        .set_column_metadata(vec![metadata])
-        .build()
-        .unwrap();
-    let footer =
-        parquet::file::metadata::FileMetaData::new(1, lists.len() as i64, None, None, descriptor, None);
-    let metadata = parquet::file::metadata::ParquetMetaData::new(footer, vec![group]);
-    parquet::file::metadata::ParquetMetaDataWriter::new_with_tracked(out, &metadata).finish().unwrap();
 }
 
 proptest! {
