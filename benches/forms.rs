@@ -29,7 +29,7 @@ const DIM: usize = 128;
 const ROUNDS: usize = 5;
 
 /// The files of [`forms.py`](peers/forms.py), and what the first one is made of.
-const FORMS: [&str; 14] = [
+const FORMS: [&str; 15] = [
     "list-f32-snappy",
     "list-f32-zstd",
     "list-f32-gzip",
@@ -42,6 +42,7 @@ const FORMS: [&str; 14] = [
     "list-f64-snappy",
     "binary-f32-snappy",
     "list-f32-snappy-delta-labels",
+    "list-f32-nulls-snappy",
     "polars",
     "duckdb",
 ];
@@ -127,13 +128,14 @@ fn stage_seconds(metrics: &Path, stage: &str) -> f64 {
 
 fn written(plain: &Path) -> Vec<(&'static str, PathBuf)> {
     let forms = folder().join(format!("forms-{ROWS}x{DIM}"));
-    if !forms.join("duckdb.parquet").exists() {
+    let path = |name: &str| forms.join(format!("{name}.parquet"));
+    if !FORMS.iter().all(|name| path(name).exists()) {
         std::fs::create_dir_all(&forms).unwrap();
         let python = python("requirements-forms.txt");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/forms.py");
         run(Command::new(python).arg(script).arg(plain).arg(&forms));
     }
-    FORMS.iter().map(|name| (*name, forms.join(format!("{name}.parquet")))).collect()
+    FORMS.iter().map(|name| (*name, path(name))).collect()
 }
 
 /// Seconds that all cores take to read and decompress the pages of the embeddings, the bytes these have, and

@@ -31,6 +31,16 @@ def lists(table, of):
     return table
 
 
+def with_nulls(table):
+    """The embeddings as lists of which one of a hundred is null, in each column others."""
+    for number, name in enumerate(EMBEDDINGS):
+        column = table[name].combine_chunks()
+        nulls = pa.array(np.arange(len(column)) % 100 == 7 + number)
+        array = pa.ListArray.from_arrays(column.offsets, column.values, mask=nulls)
+        table = table.set_column(table.column_names.index(name), name, array)
+    return table
+
+
 def quantised(table):
     """Embeddings of 255 values, as after quantisation to eight bits."""
     for name in EMBEDDINGS:
@@ -80,6 +90,7 @@ def main():
     write("binary-f32-snappy", binary(table), use_dictionary=False)
     delta = {"use_dictionary": False, "column_encoding": {"y": "DELTA_BINARY_PACKED"}}
     write("list-f32-snappy-delta-labels", single, data_page_version="2.0", **delta)
+    write("list-f32-nulls-snappy", with_nulls(single))
     polars.from_arrow(single).write_parquet(args.folder / "polars.parquet")
     duckdb.sql("SET enable_progress_bar = false")
     duckdb.sql(f"COPY single TO '{args.folder / 'duckdb.parquet'}'")
