@@ -64,10 +64,10 @@ impl PageHeader {
         }
     }
 
-    /// Whether the page may have so few nulls: a page of version 2 has their number. Some writers count only null
-    /// elements there, and not lists that are null or empty.
-    pub(crate) fn may_have_nulls(&self, nulls: usize) -> bool {
-        self.nulls.is_none_or(|counted| counted as usize <= nulls)
+    /// Whether the page has so many nulls, as far as its header says: a page of version 2 does. Some writers count
+    /// only null elements there, and not lists that are null or empty.
+    pub(crate) fn has_nulls(&self, nulls: usize) -> bool {
+        self.nulls.is_none_or(|counted| counted as usize == nulls)
     }
 
     /// Whether the page holds rows.

@@ -132,8 +132,7 @@ impl LazyPage {
         let count = usize::try_from(header.values?).ok()?;
         let elements = count.checked_mul(leaf.value_elements())?;
         let max = u8::try_from(leaf.max_level()).ok()?;
-        let no_null =
-            header.may_have_nulls(0) && (max == 0 || all_max(sections.definition_levels, max, count));
+        let no_null = header.has_nulls(0) && (max == 0 || all_max(sections.definition_levels, max, count));
         if count == 0 || elements > self.chunk.most_elements || !no_null {
             return None;
         }
@@ -179,7 +178,7 @@ impl LazyPage {
         let count = usize::try_from(header.values?).ok()?;
         let levels = RowLevels { leaf, sections: &sections, count, most_rows: self.chunk.rows };
         let stored = levels.values().filter(|values| (1..=self.chunk.most_elements).contains(values))?;
-        if !header.may_have_nulls(count - stored) {
+        if !header.has_nulls(count - stored) {
             return None;
         }
         let elements = stored.checked_mul(leaf.value_elements())?;

@@ -313,7 +313,7 @@ impl PageSource {
         let start = sections.values.start as u64;
         let stored = (elements as u64).saturating_mul(leaf.float.bytes() as u64);
         let is_regular = count > 0
-            && page.header().may_have_nulls(0)
+            && page.header().has_nulls(0)
             && start.saturating_add(stored) <= length
             && (leaf.is_whole_row
                 || all_regular(sections.repetition_levels, leaf.dim, element_offset, count))
