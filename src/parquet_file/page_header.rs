@@ -64,8 +64,7 @@ impl PageHeader {
         }
     }
 
-    /// Whether the page has so many nulls, as far as its header says: a page of version 2 does. Some writers count
-    /// only null elements there, and not lists that are null or empty.
+    /// Whether the page has so many nulls, as far as its header says: that of a page of version 2 does.
     pub(crate) fn has_nulls(&self, nulls: usize) -> bool {
         self.nulls.is_none_or(|counted| counted as usize == nulls)
     }

@@ -173,7 +173,7 @@ fn the_models_and_the_copy_ask_for_the_embeddings_once() {
 }
 
 #[test]
-fn an_input_is_opened_by_the_requests_for_its_ends() {
+fn an_object_is_opened_with_the_metadata_by_which_it_was_found() {
     let (_dir, file) = large_file();
     let (url, traffic) = serve(file, |_| Answer::Whole);
     let (ran, _remote) = annotate(&format!("{url}/in.parquet"), "60");

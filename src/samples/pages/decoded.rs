@@ -13,7 +13,7 @@ use crate::parquet_file::catch_panics;
 use crate::samples::embedding_type::{Float, to_f32};
 
 use super::leaf::EmbeddingLeaf;
-use super::row_runs::{RowRun, push};
+use super::row_runs::{RowRun, push_levels};
 
 /// A decoded page: levels for each element, null element, null list and empty list, in runs; a value for each
 /// element.
@@ -59,7 +59,7 @@ fn read<T: DataType, V: Iterator<Item = f32>>(
     for (repetition, definition) in repetition.into_iter().zip(definition) {
         let is_row = leaf.is_whole_row && definition == leaf.max_level();
         let elements = if is_row { u32::try_from(leaf.dim).unwrap_or(u32::MAX) } else { 1 };
-        push(&mut runs, repetition == 0, definition, elements);
+        push_levels(&mut runs, repetition == 0, definition, elements);
     }
     Ok(DecodedPage { runs, values: convert(values.into_iter()).collect::<Vec<_>>().into() })
 }

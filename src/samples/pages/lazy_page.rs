@@ -160,7 +160,7 @@ impl LazyPage {
     /// # Errors
     /// [`Error::BadData`](crate::Error::BadData) with file, row group and column.
     pub(super) fn decode(&self, body: &Bytes) -> Result<DecodedPage> {
-        if let Some(decoded) = caught(|| self.in_runs(body)).unwrap_or_default() {
+        if let Some(decoded) = caught(|| self.decode_runs(body)).unwrap_or_default() {
             return Ok(decoded);
         }
         let dictionary = self.chunk.dictionary.as_ref().and_then(|dictionary| dictionary.page());
@@ -172,7 +172,7 @@ impl LazyPage {
 
     /// The values of a page with nulls, or of lists of several lengths. What is wrong with it is left to the
     /// Parquet crate to say.
-    fn in_runs(&self, body: &Bytes) -> Option<DecodedPage> {
+    fn decode_runs(&self, body: &Bytes) -> Option<DecodedPage> {
         let (leaf, header) = (&self.chunk.leaf, self.raw.header());
         let sections = leaf.sections(header, body)?;
         let count = usize::try_from(header.values?).ok()?;

@@ -39,9 +39,9 @@ impl RowLevels<'_> {
         self.for_each(|starts_row, definition, count| match starts_row {
             true => (0..count).for_each(|_| {
                 let is_row = leaf.is_whole_row && definition == leaf.max_level();
-                push(&mut runs, true, definition, if is_row { dim } else { 1 });
+                push_levels(&mut runs, true, definition, if is_row { dim } else { 1 });
             }),
-            false => push(&mut runs, false, definition, count),
+            false => push_levels(&mut runs, false, definition, count),
         })?;
         Some(runs)
     }
@@ -74,7 +74,7 @@ impl RowLevels<'_> {
 }
 
 /// Appends levels, to the last run if they continue it.
-pub(super) fn push(runs: &mut Vec<RowRun>, starts_row: bool, definition: i16, count: u32) {
+pub(super) fn push_levels(runs: &mut Vec<RowRun>, starts_row: bool, definition: i16, count: u32) {
     let continued = runs.last_mut().filter(|last| !starts_row && last.definition == definition);
     match continued.and_then(|last| Some((last.count.checked_add(count)?, last))) {
         Some((count, last)) => last.count = count,
