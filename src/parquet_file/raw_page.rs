@@ -76,11 +76,6 @@ impl RawPage {
         self.header.is_data()
     }
 
-    /// The file that it is in.
-    pub(crate) fn file(&self) -> &SourceFile {
-        &self.chunk.file
-    }
-
     /// File, row group and column.
     pub(crate) fn place(&self) -> Place {
         self.chunk.chunk.facts().place.clone()

@@ -1,5 +1,5 @@
 //! A reader of a column of lists of floats, or of rows of them as binary, for queries: as Arrow's reader
-//! gives it, without decoding the levels of pages that are regular.
+//! gives it, without decoding a level for each element.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat;
@@ -69,11 +69,7 @@ impl ListReader {
     pub fn read(&mut self, rows: usize) -> Result<ArrayRef> {
         let found = match &mut self.rows {
             Rows::Pages(pages) => pages.read(rows)?,
-            Rows::Decoded(_) => None,
-        };
-        let found = match found {
-            Some(found) => found,
-            None => self.decode(rows)?,
+            Rows::Decoded(decoded) => decoded.read(rows)?,
         };
         self.at += rows;
         Ok(found)
@@ -84,28 +80,16 @@ impl ListReader {
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
     pub fn skip(&mut self, rows: usize) -> Result<()> {
-        let skipped = match &mut self.rows {
-            _ if rows == 0 => true,
-            Rows::Pages(pages) => pages.skip(rows)?,
-            Rows::Decoded(decoded) if rows <= DECODED_ROWS => decoded.read(rows).map(|_| true)?,
-            Rows::Decoded(_) => false,
-        };
         self.at += rows;
-        if !skipped {
-            let decoded = DecodedRows::open(&self.input, self.position, self.row_group, self.at)?;
-            self.rows = Rows::Decoded(Box::new(decoded));
+        match &mut self.rows {
+            _ if rows == 0 => {}
+            Rows::Pages(pages) => pages.skip(rows)?,
+            Rows::Decoded(decoded) if rows <= DECODED_ROWS => drop(decoded.read(rows)?),
+            Rows::Decoded(decoded) => {
+                **decoded = DecodedRows::open(&self.input, self.position, self.row_group, self.at)?;
+            }
         }
         Ok(())
-    }
-
-    fn decode(&mut self, rows: usize) -> Result<ArrayRef> {
-        if let Rows::Decoded(decoded) = &mut self.rows {
-            return decoded.read(rows);
-        }
-        let mut decoded = DecodedRows::open(&self.input, self.position, self.row_group, self.at)?;
-        let found = decoded.read(rows)?;
-        self.rows = Rows::Decoded(Box::new(decoded));
-        Ok(found)
     }
 }
 

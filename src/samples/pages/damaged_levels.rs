@@ -1,7 +1,11 @@
 //! Tests of pages whose levels are damaged, where no checksum shows it.
 
+use std::path::Path;
+
 use parquet::basic::Encoding;
 use parquet::column::page::Page;
+
+use crate::samples::ListReader;
 
 use super::written_pages::{List, encoded, page_of_levels, write_cut_pages, write_pages};
 use super::*;
@@ -10,7 +14,14 @@ use super::*;
 /// values, or the error.
 fn read(definition: &[u8], nulls: usize, is_dictionary: bool) -> Result<usize> {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.parquet");
+    let input = write(&folder.path().join("x.parquet"), definition, nulls, is_dictionary);
+    let mut reader = EmbeddingPageReader::open(&input, 0, 4, 0, 0, &ReadAhead::none())?.unwrap();
+    let mut buffers = crate::samples::ReadBuffers::default();
+    reader.read(6)?.read(&mut buffers).map(|embeddings| embeddings.invalid.len())
+}
+
+/// The file of these lists.
+fn write(path: &Path, definition: &[u8], nulls: usize, is_dictionary: bool) -> Input {
     let repetition: Vec<u8> = (0..24).map(|level| u8::from(level % 4 > 0)).collect();
     let values = [1.0_f32, 2.0, 3.0, 4.0].map(f32::to_le_bytes).concat();
     let dictionary = Page::DictionaryPage {
@@ -27,11 +38,8 @@ fn read(definition: &[u8], nulls: usize, is_dictionary: bool) -> Result<usize> {
         false => (&plain[..(24 - nulls) * 4], Encoding::PLAIN),
     };
     let page = page_of_levels([6, 24, nulls], [&encoded(&repetition), definition], values, encoding);
-    write_pages(&path, 6, 24, is_dictionary.then_some(dictionary).into_iter().chain([page]).collect());
-    let input = Input::open(&path).unwrap();
-    let mut reader = EmbeddingPageReader::open(&input, 0, 4, 0, 0, &ReadAhead::none())?.unwrap();
-    let mut buffers = crate::samples::ReadBuffers::default();
-    reader.read(6)?.read(&mut buffers).map(|embeddings| embeddings.invalid.len())
+    write_pages(path, 6, 24, is_dictionary.then_some(dictionary).into_iter().chain([page]).collect());
+    Input::open(path).unwrap()
 }
 
 #[test]
@@ -64,6 +72,21 @@ fn runs_that_no_writer_writes_make_no_row_bad() {
             Ok(bad) => assert_eq!(bad, 1, "{damaged:?}"),
             Err(error) => assert_eq!(error.exit_code(), 65, "{error}"),
         }
+    }
+}
+
+#[test]
+fn a_null_or_empty_list_does_not_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    for (at, level) in [(5, 0), (5, 1), (4, 0), (4, 1)] {
+        let levels: Vec<u8> = (0..24).map(|place| if place == at { level } else { 3 }).collect();
+        let levels = encoded(&levels);
+        let error = read(&levels, 1, false).unwrap_err();
+        assert_eq!(error.exit_code(), 65);
+        assert!(error.to_string().contains("levels that contradict each other"), "{error}");
+        let input = write(&folder.path().join("x.parquet"), &levels, 1, false);
+        let error = ListReader::open(&input, 0, 0, &ReadAhead::none()).unwrap().read(6).unwrap_err();
+        assert!(error.to_string().contains("row group 0, column \"x\""), "{error}");
     }
 }
 

@@ -2,44 +2,60 @@
 
 use std::collections::VecDeque;
 
-use arrow::buffer::ScalarBuffer;
-use half::f16;
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::column::reader::ColumnReaderImpl;
-use parquet::data_type::{DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType, FloatType};
+use parquet::data_type::{DataType, DoubleType, FixedLenByteArrayType, FloatType};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
 use crate::parquet_file::catch_panics;
-use crate::samples::embedding_type::{Float, to_f32};
+use crate::samples::embedding_type::Float;
 
 use super::leaf::EmbeddingLeaf;
+use super::page_values::PageValues;
 use super::row_runs::{RowRun, push_levels};
 
-/// A decoded page: levels for each element, null element, null list and empty list, in runs; a value for each
-/// element.
+/// A page of any levels.
 #[derive(Debug)]
 pub(super) struct DecodedPage {
+    /// Those of each element, null element, null list and empty list.
     pub(super) runs: Vec<RowRun>,
-    pub(super) values: ScalarBuffer<f32>,
+    pub(super) values: PageValues,
+    /// The number of elements, without null ones.
+    pub(super) elements: usize,
+}
+
+impl DecodedPage {
+    /// Whether nearly all runs of levels are rows of the models' dimension, so that values can be read in
+    /// large parts. Rows that pages cut are others, too.
+    pub(super) fn has_few_other_rows(&self, leaf: &EmbeddingLeaf) -> bool {
+        let is_row = |run: &&RowRun| {
+            run.starts_row && run.definition == leaf.max_level() && run.count as usize == leaf.dim
+        };
+        let others = self.runs.len() - self.runs.iter().filter(is_row).count();
+        others <= self.runs.len() / 16 + 4
+    }
 }
 
 /// Decodes a page of any encoding, behind its dictionary.
 pub(super) fn decode(leaf: &EmbeddingLeaf, pages: VecDeque<Page>) -> ParquetResult<DecodedPage> {
     let pages = PagesInMemory(pages);
     catch_panics(|| match (leaf.is_whole_row, leaf.float) {
-        (false, Float::F16) => read::<FixedLenByteArrayType, _>(leaf, pages, |values| values.map(half)),
-        (false, Float::F32) => read::<FloatType, _>(leaf, pages, |values| values),
-        (false, Float::F64) => read::<DoubleType, _>(leaf, pages, |values| values.map(to_f32)),
-        (true, _) => read::<FixedLenByteArrayType, _>(leaf, pages, |values| {
-            values.flat_map(|value| floats(&value).collect::<Vec<_>>())
-        }),
+        (false, Float::F32) => {
+            read::<FloatType>(leaf, pages, |value, bytes| bytes.extend(value.to_le_bytes()))
+        }
+        (false, Float::F64) => {
+            read::<DoubleType>(leaf, pages, |value, bytes| bytes.extend(value.to_le_bytes()))
+        }
+        (false, Float::F16) | (true, _) => {
+            read::<FixedLenByteArrayType>(leaf, pages, |value, bytes| bytes.extend_from_slice(value.data()))
+        }
     })
 }
 
-fn read<T: DataType, V: Iterator<Item = f32>>(
+fn read<T: DataType>(
     leaf: &EmbeddingLeaf,
     pages: PagesInMemory,
-    convert: impl FnOnce(std::vec::IntoIter<T::T>) -> V,
+    append: fn(&T::T, &mut Vec<u8>),
 ) -> ParquetResult<DecodedPage> {
     let mut reader = ColumnReaderImpl::<T>::new(leaf.column.clone(), Box::new(pages));
     let (mut repetition, mut definition, mut values) = (Vec::new(), Vec::new(), Vec::new());
@@ -61,15 +77,10 @@ fn read<T: DataType, V: Iterator<Item = f32>>(
         let elements = if is_row { u32::try_from(leaf.dim).unwrap_or(u32::MAX) } else { 1 };
         push_levels(&mut runs, repetition == 0, definition, elements);
     }
-    Ok(DecodedPage { runs, values: convert(values.into_iter()).collect::<Vec<_>>().into() })
-}
-
-fn half(value: FixedLenByteArray) -> f32 {
-    value.data().first_chunk::<2>().map_or(f32::NAN, |bytes| f16::from_le_bytes(*bytes).to_f32())
-}
-
-fn floats(value: &FixedLenByteArray) -> impl Iterator<Item = f32> {
-    value.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes))
+    let mut bytes = Vec::with_capacity(values.len() * leaf.value_elements() * leaf.float.bytes());
+    values.iter().for_each(|value| append(value, &mut bytes));
+    let elements = bytes.len() / leaf.float.bytes();
+    Ok(DecodedPage { runs, values: PageValues::Plain(bytes.into(), leaf.float), elements })
 }
 
 /// A page reader over pages in memory.

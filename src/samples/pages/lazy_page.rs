@@ -4,18 +4,17 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use arrow::buffer::Buffer;
 use bytes::Bytes;
 
 use crate::error::Result;
-use crate::parquet_file::{RawPage, caught};
+use crate::parquet_file::{PageHeader, RawPage, caught};
 use crate::storage::io_errors;
 
 use super::decoded::{self, DecodedPage};
 use super::dictionary::Dictionary;
-use super::leaf::EmbeddingLeaf;
+use super::leaf::{EmbeddingLeaf, Sections};
 use super::levels::all_max;
-use super::page_values::{PageValues, Segment};
+use super::page_values::PageValues;
 use super::row_runs::RowLevels;
 
 /// Parquet's numbers of encodings.
@@ -77,6 +76,26 @@ impl ChunkContext {
     pub(super) fn new(leaf: EmbeddingLeaf, rows: usize) -> Self {
         let most_elements = rows.saturating_mul(leaf.dim);
         Self { leaf: Arc::new(leaf), dictionary: None, rows, most_elements, values_start: Arc::default() }
+    }
+
+    /// A page with nulls, or of lists of several lengths, with the `values` of so many that are not null. None
+    /// where something is wrong with it, which is left to the Parquet crate to say.
+    pub(super) fn decode_runs(
+        &self,
+        header: &PageHeader,
+        sections: &Sections<'_>,
+        values: impl FnOnce(usize) -> Option<PageValues>,
+    ) -> Option<DecodedPage> {
+        let count = usize::try_from(header.values?).ok()?;
+        let levels = RowLevels { leaf: &self.leaf, sections, count, most_rows: self.rows };
+        let stored = levels.values().filter(|values| (1..=self.most_elements).contains(values))?;
+        if !header.has_nulls(count - stored) {
+            return None;
+        }
+        let elements = stored.checked_mul(self.leaf.value_elements())?;
+        // First the values: only where they are there, levels may take memory.
+        let values = values(stored)?;
+        Some(DecodedPage { runs: levels.runs()?, values, elements })
     }
 }
 
@@ -170,26 +189,9 @@ impl LazyPage {
         decoded.map_err(|error| io_errors::parquet(self.raw.place(), "read", error))
     }
 
-    /// The values of a page with nulls, or of lists of several lengths. What is wrong with it is left to the
-    /// Parquet crate to say.
     fn decode_runs(&self, body: &Bytes) -> Option<DecodedPage> {
-        let (leaf, header) = (&self.chunk.leaf, self.raw.header());
-        let sections = leaf.sections(header, body)?;
-        let count = usize::try_from(header.values?).ok()?;
-        let levels = RowLevels { leaf, sections: &sections, count, most_rows: self.chunk.rows };
-        let stored = levels.values().filter(|values| (1..=self.chunk.most_elements).contains(values))?;
-        if !header.has_nulls(count - stored) {
-            return None;
-        }
-        let elements = stored.checked_mul(leaf.value_elements())?;
-        // First the values: only where they are there, levels may take memory.
-        let values = self.values(body.slice(sections.values.clone()), stored)?;
-        let runs = levels.runs()?;
-        let segment = Segment { values, elements: 0..elements };
-        let file = self.raw.file();
-        let mut values = file.buffers().take_aligned(elements * size_of::<f32>(), 0);
-        segment.read(bytemuck::try_cast_slice_mut(values.bytes_mut()).ok()?, file).ok()?;
-        let values = Buffer::from(values.into_bytes()).into();
-        Some(DecodedPage { runs, values })
+        let sections = self.chunk.leaf.sections(self.raw.header(), body)?;
+        let values = |count| self.values(body.slice(sections.values.clone()), count);
+        self.chunk.decode_runs(self.raw.header(), &sections, values)
     }
 }

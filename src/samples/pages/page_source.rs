@@ -55,12 +55,12 @@ pub(super) enum NextPage {
 pub(super) struct GeneralPage {
     page: DecodedPage,
     run: usize,
-    value: usize,
+    element: usize,
 }
 
 impl GeneralPage {
     fn new(page: DecodedPage) -> Self {
-        Self { page, run: 0, value: 0 }
+        Self { page, run: 0, element: 0 }
     }
 
     /// The next run of levels.
@@ -72,12 +72,19 @@ impl GeneralPage {
         self.run += 1;
     }
 
-    /// The next values. None where there are fewer.
-    pub(super) fn take_values(&mut self, count: usize) -> Option<&[f32]> {
-        let end = self.value.checked_add(count)?;
-        let values = self.page.values.get(self.value..end)?;
-        self.value = end;
-        Some(values)
+    /// The place of the next element in the page.
+    pub(super) fn element(&self) -> usize {
+        self.element
+    }
+
+    /// Takes the next elements. None where there are fewer.
+    pub(super) fn take_elements(&mut self, count: usize) -> Option<()> {
+        self.element = self.element.checked_add(count).filter(|end| *end <= self.page.elements)?;
+        Some(())
+    }
+
+    pub(super) fn values(&self) -> &PageValues {
+        &self.page.values
     }
 }
 
@@ -86,14 +93,6 @@ pub(super) struct RegularPage {
     pub(super) segment: Segment,
     /// The position of the first element in its list.
     pub(super) element_offset: usize,
-}
-
-/// The segments of pages that were asked for.
-pub(super) enum Taken {
-    /// All rows.
-    All(Vec<Segment>),
-    /// Those in front of a page whose rows have to be assembled.
-    Some(Vec<Segment>),
 }
 
 impl PageSource {
@@ -153,66 +152,12 @@ impl PageSource {
         self.next = Some(match page {
             None => NextPage::End,
             Some(Ahead::InFile(page, body)) => match self.left_in_file(&page, &body, element_offset)? {
-                Some(regular) => NextPage::Regular(regular),
+                Some(page) => page,
                 None => self.classify(&self.lazy(page)?, element_offset)?,
             },
             Some(Ahead::Lazy(page)) => self.classify(&page, element_offset)?,
         });
         Ok(())
-    }
-
-    /// Takes the segments of pages that are the next `rows` rows, as far as these pages are regular. The
-    /// last row taken was complete.
-    pub(super) fn take_segments(&mut self, rows: usize) -> Result<Taken> {
-        let mut wanted = rows * self.chunk.leaf.dim;
-        let (mut segments, mut element_offset) = (Vec::new(), 0);
-        loop {
-            self.load(element_offset)?;
-            match &self.next {
-                // Only the start of the next list shows that the last one is complete.
-                Some(NextPage::Regular(RegularPage { element_offset: 0, .. }) | NextPage::End)
-                    if wanted == 0 =>
-                {
-                    return Ok(Taken::All(segments));
-                }
-                _ => {}
-            }
-            let Some(taken) = self.take_of_page(wanted).filter(|_| wanted > 0) else {
-                return Ok(Taken::Some(segments));
-            };
-            wanted -= taken.elements.len();
-            element_offset = (element_offset + taken.elements.len()) % self.chunk.leaf.dim;
-            segments.push(taken);
-        }
-    }
-
-    /// Skips rows from the start of a list on, without those pages whose number of rows is known. Returns
-    /// whether the others are regular.
-    pub(super) fn skip_rows(&mut self, rows: usize) -> Result<bool> {
-        let (mut wanted, mut element_offset) = (rows * self.chunk.leaf.dim, 0);
-        while wanted > 0 {
-            let whole = (element_offset == 0).then_some(wanted / self.chunk.leaf.dim);
-            if let Some(rows) = self.skip_page(whole)? {
-                wanted -= rows * self.chunk.leaf.dim;
-                continue;
-            }
-            self.load(element_offset)?;
-            let Some(skipped) = self.take_of_page(wanted) else { return Ok(false) };
-            wanted -= skipped.elements.len();
-            element_offset = (element_offset + skipped.elements.len()) % self.chunk.leaf.dim;
-        }
-        Ok(true)
-    }
-
-    /// Takes at most `wanted` elements of the loaded page, if it is regular.
-    fn take_of_page(&mut self, wanted: usize) -> Option<Segment> {
-        let Some(NextPage::Regular(page)) = &mut self.next else { return None };
-        let taken = page.segment.split_to(wanted);
-        page.element_offset = (page.element_offset + taken.elements.len()) % self.chunk.leaf.dim;
-        if page.segment.elements.is_empty() {
-            self.next = None;
-        }
-        Some(taken)
     }
 
     /// Locates pages, as far ahead as there is room for them.
@@ -294,13 +239,13 @@ impl PageSource {
         LEVEL_BYTES + length / (self.chunk.leaf.float.bytes() * self.chunk.leaf.dim) as u64 * LIST_LEVEL_BYTES
     }
 
-    /// The values of a page in the file, if the page is regular: only its levels are read.
+    /// A page whose values are left in the file: only its levels are read. None where it is better read whole.
     fn left_in_file(
         &self,
         page: &RawPage,
         body: &Range<u64>,
         element_offset: usize,
-    ) -> Result<Option<RegularPage>> {
+    ) -> Result<Option<NextPage>> {
         let leaf = &self.chunk.leaf;
         let length = body.end - body.start;
         let mut head = vec![0; self.level_bytes(length).min(length) as usize];
@@ -311,16 +256,23 @@ impl PageSource {
         let elements = count.saturating_mul(leaf.value_elements());
         let max = u8::try_from(leaf.max_level()).map_err(|e| Error::Internal(e.to_string()))?;
         let start = sections.values.start as u64;
-        let stored = (elements as u64).saturating_mul(leaf.float.bytes() as u64);
+        let in_file = |values: usize| {
+            let stored = (values as u64).saturating_mul((leaf.value_elements() * leaf.float.bytes()) as u64);
+            let values = PageValues::InFile(body.start + start, leaf.float);
+            (start.saturating_add(stored) <= length).then_some(values)
+        };
         let is_regular = count > 0
             && page.header().has_nulls(0)
-            && start.saturating_add(stored) <= length
             && (leaf.is_whole_row
                 || all_regular(sections.repetition_levels, leaf.dim, element_offset, count))
             && (max == 0 || all_max(sections.definition_levels, max, count));
-        let values = PageValues::InFile(body.start + start, leaf.float);
-        let segment = Segment { values, elements: 0..elements };
-        Ok(is_regular.then_some(RegularPage { segment, element_offset }))
+        if is_regular {
+            let segment = in_file(count).map(|values| Segment { values, elements: 0..elements });
+            return Ok(segment.map(|segment| NextPage::Regular(RegularPage { segment, element_offset })));
+        }
+        let decoded = self.chunk.decode_runs(page.header(), &sections, in_file);
+        let decoded = decoded.filter(|page| page.has_few_other_rows(leaf));
+        Ok(decoded.map(|page| NextPage::General(GeneralPage::new(page))))
     }
 }
 

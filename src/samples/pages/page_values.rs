@@ -1,6 +1,7 @@
 //! The values of a regular page, as they are stored until a batch needs them: conversion to f32 and the
 //! check for NaN and infinity are one pass, into the buffer of the batch.
 
+use std::collections::{VecDeque, vec_deque};
 use std::ops::Range;
 
 use arrow::buffer::{Buffer, ScalarBuffer};
@@ -30,6 +31,8 @@ pub(super) enum PageValues {
     Split(Bytes, Float),
     /// Values in a dictionary.
     Indexed(Indexed),
+    /// Those of invalid rows: zeros.
+    Missing,
 }
 
 /// A range of the elements of a page.
@@ -37,6 +40,44 @@ pub(super) enum PageValues {
 pub(super) struct Segment {
     pub(super) values: PageValues,
     pub(super) elements: Range<usize>,
+}
+
+/// Segments in order.
+#[derive(Debug, Default)]
+pub(super) struct SegmentQueue(VecDeque<Segment>);
+
+impl SegmentQueue {
+    pub(super) fn push(&mut self, segment: Segment) {
+        self.0.push_back(segment);
+    }
+
+    /// Takes elements from the front, at most those that there are.
+    pub(super) fn take(&mut self, mut elements: usize) -> Self {
+        let mut taken = Self::default();
+        while elements > 0
+            && let Some(mut first) = self.0.pop_front()
+        {
+            let part = if first.elements.len() <= elements {
+                first
+            } else {
+                let part = first.split_to(elements);
+                self.0.push_front(first);
+                part
+            };
+            elements -= part.elements.len();
+            taken.push(part);
+        }
+        taken
+    }
+}
+
+impl IntoIterator for SegmentQueue {
+    type Item = Segment;
+    type IntoIter = vec_deque::IntoIter<Segment>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
 }
 
 impl Segment {
@@ -93,6 +134,10 @@ impl Segment {
             }
             PageValues::Split(bytes, float) => split(bytes, *float, start..end, out).ok_or_else(too_short),
             PageValues::Indexed(values) => values.read(start..end, out).ok_or_else(beyond_dictionary),
+            PageValues::Missing => {
+                out.fill(0.0);
+                Ok(true)
+            }
         }
     }
 
@@ -111,6 +156,7 @@ impl Segment {
             PageValues::Indexed(values) => {
                 return values.read_own_type(elements, out).ok_or_else(beyond_dictionary);
             }
+            PageValues::Missing => out.fill(0),
         }
         if cfg!(target_endian = "big") {
             out.chunks_mut(width).for_each(<[u8]>::reverse);

@@ -1,149 +1,231 @@
-//! The assembler of rows from pages: a list may continue in the next page.
+//! The assembler of rows from pages: a list may continue in the next page. Values stay in their pages until
+//! a batch needs them.
+
+use std::collections::VecDeque;
+use std::ops::Range;
 
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
-use crate::samples::extract::InvalidEmbedding;
-use crate::storage::SourceFile;
-
+use super::leaf::EmbeddingLeaf;
 use super::page_source::{GeneralPage, RegularPage};
+use super::page_values::{Segment, SegmentQueue};
 use super::row_runs::RowRun;
 
-/// The rows assembled so far.
-pub(super) struct RowAssembler {
-    pub(super) dim: usize,
-    /// `[complete, dim]`, then at most `dim` values of the open row.
-    pub(super) values: Vec<f32>,
-    /// Number of complete rows.
-    pub(super) complete: usize,
-    /// Invalid complete rows, except those with values that are not finite.
-    invalid: Vec<(usize, InvalidEmbedding)>,
-    /// A row that may continue with the next level.
-    pub(super) open_row: Option<OpenRow>,
+/// The shape of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowShape {
+    Null,
+    /// A list of `length` elements, of which so many are null.
+    List {
+        length: usize,
+        nulls: usize,
+    },
 }
 
-#[derive(Clone, Copy, Default)]
-pub(super) struct OpenRow {
-    length: usize,
-    is_null: bool,
-    has_null_item: bool,
+/// Rows of one shape that follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EqualRows {
+    pub(super) shape: RowShape,
+    pub(super) count: usize,
+}
+
+impl EqualRows {
+    /// Elements of all rows.
+    pub(super) fn elements(self) -> usize {
+        match self.shape {
+            RowShape::Null => 0,
+            RowShape::List { length, .. } => length * self.count,
+        }
+    }
+
+    /// Elements of all rows that are not null.
+    pub(super) fn values(self) -> usize {
+        match self.shape {
+            RowShape::Null => 0,
+            RowShape::List { length, nulls } => (length - nulls) * self.count,
+        }
+    }
+}
+
+/// Rows that were assembled.
+#[derive(Debug)]
+pub(super) struct AssembledRows {
+    pub(super) rows: Vec<EqualRows>,
+    /// The elements of all rows that are not null.
+    pub(super) segments: SegmentQueue,
+    /// Null elements, ascending, counted from the first element of the rows.
+    pub(super) null_elements: Vec<Range<usize>>,
+}
+
+/// The rows assembled so far.
+#[derive(Debug)]
+pub(super) struct RowAssembler {
+    /// Length of the lists of regular pages.
+    dim: usize,
+    /// Those that are complete and were not taken, `complete` in all.
+    rows: VecDeque<EqualRows>,
+    complete: usize,
+    /// Elements of these rows, then of the open row.
+    segments: SegmentQueue,
+    null_elements: VecDeque<Range<usize>>,
+    /// A row that may continue with the next level.
+    open_row: Option<RowShape>,
+    /// The places of the first element that was not taken, and of the first one of the open row.
+    taken: usize,
+    ended: usize,
 }
 
 impl RowAssembler {
+    /// Of pages whose lists have `dim` elements where they are regular.
     pub(super) fn new(dim: usize) -> Self {
-        Self { dim, values: Vec::new(), complete: 0, invalid: Vec::new(), open_row: None }
+        Self {
+            dim,
+            rows: VecDeque::new(),
+            complete: 0,
+            segments: SegmentQueue::default(),
+            null_elements: VecDeque::new(),
+            open_row: None,
+            taken: 0,
+            ended: 0,
+        }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.complete == 0 && self.open_row.is_none()
+    /// Number of complete rows.
+    pub(super) fn complete(&self) -> usize {
+        self.complete
+    }
+
+    pub(super) fn has_open_row(&self) -> bool {
+        self.open_row.is_some()
     }
 
     /// The element of the open row at which a regular page would continue: 0 at the start
     /// of a list, also where no regular page can continue the open row.
     pub(super) fn element_offset(&self) -> usize {
         match self.open_row {
-            Some(row) if !row.is_null && !row.has_null_item && row.length < self.dim => row.length,
+            Some(RowShape::List { length, nulls: 0 }) if length < self.dim => length,
             _ => 0,
         }
     }
 
-    /// Reserves memory for `rows` rows.
-    pub(super) fn reserve(&mut self, rows: usize) {
-        self.values.reserve_exact((rows * self.dim).saturating_sub(self.values.len()));
-    }
-
     /// Appends lists of length `dim` from a page until there are `wanted` rows.
-    pub(super) fn append_regular(
-        &mut self,
-        page: &mut RegularPage,
-        wanted: usize,
-        file: &SourceFile,
-    ) -> ParquetResult<()> {
+    pub(super) fn append_regular(&mut self, page: &mut RegularPage, wanted: usize) {
         if page.element_offset == 0 {
             self.end_row();
         }
         let rows = wanted.saturating_sub(self.complete);
         if rows == 0 {
-            return Ok(());
+            return;
         }
         let segment = page.segment.split_to(rows * self.dim - page.element_offset);
-        let start = self.values.len();
-        self.values.resize(start + segment.elements.len(), 0.0);
-        segment.read(self.values.get_mut(start..).unwrap_or_default(), file)?;
         let read = page.element_offset + segment.elements.len();
+        self.segments.push(segment);
         page.element_offset = read % self.dim;
         // The last list of a page may continue in the next page.
         let last = read.saturating_sub(1);
-        self.complete += last / self.dim;
-        self.open_row = Some(OpenRow { length: last % self.dim + 1, ..OpenRow::default() });
+        self.append(RowShape::List { length: self.dim, nulls: 0 }, last / self.dim);
+        self.open_row = Some(RowShape::List { length: last % self.dim + 1, nulls: 0 });
         if !page.segment.elements.is_empty() {
             self.end_row();
         }
-        Ok(())
     }
 
     /// Appends rows of a page of any levels until there are `wanted`.
+    ///
+    /// # Errors
+    /// Where the page has fewer values than levels, or these are not those of rows.
     pub(super) fn append_general(
         &mut self,
         page: &mut GeneralPage,
         wanted: usize,
-        empty_level: i16,
-        max_level: i16,
+        leaf: &EmbeddingLeaf,
     ) -> ParquetResult<()> {
-        while let Some(RowRun { starts_row, definition, count }) = page.next_run() {
-            if starts_row {
+        let first = page.element();
+        while let Some(run) = page.next_run() {
+            if run.starts_row {
                 self.end_row();
                 if self.complete >= wanted {
-                    return Ok(());
+                    break;
                 }
             }
             page.pass_run();
-            let row = self.open_row.get_or_insert_default();
-            let count = count as usize;
-            let room = self.dim.saturating_sub(row.length).min(count);
-            if definition == max_level {
-                let too_few = || ParquetError::EOF("a page has fewer values than levels".to_owned());
-                let values = page.take_values(count).ok_or_else(too_few)?;
-                self.values.extend(values.iter().take(room));
-                row.length += count;
-            } else if definition < empty_level {
-                row.is_null = true;
-            } else if definition > empty_level {
-                row.has_null_item = true;
-                self.values.resize(self.values.len() + room, 0.0);
-                row.length += count;
-            }
+            self.append_run(run, page, leaf)?;
         }
+        if page.element() > first {
+            self.segments.push(Segment { values: page.values().clone(), elements: first..page.element() });
+        }
+        Ok(())
+    }
+
+    fn append_run(&mut self, run: RowRun, page: &mut GeneralPage, leaf: &EmbeddingLeaf) -> ParquetResult<()> {
+        let RowRun { starts_row, definition, count } = run;
+        let (is_value, count) = (definition == leaf.max_level(), count as usize);
+        let open = if starts_row { Some(RowShape::List { length: 0, nulls: 0 }) } else { self.open_row };
+        self.open_row = Some(match open {
+            // A list that is empty or null is one level.
+            _ if !is_value && definition <= leaf.empty_level => match (starts_row, count) {
+                (true, 1) if definition < leaf.empty_level => RowShape::Null,
+                (true, 1) => RowShape::List { length: 0, nulls: 0 },
+                _ => return Err(contradicting_levels()),
+            },
+            Some(RowShape::List { length, nulls }) if starts_row || length > 0 => {
+                if is_value {
+                    let too_few = || ParquetError::EOF("a page has fewer values than levels".to_owned());
+                    page.take_elements(count).ok_or_else(too_few)?;
+                } else {
+                    let start = self.ended + length;
+                    self.null_elements.push_back(start..start + count);
+                }
+                RowShape::List { length: length + count, nulls: nulls + if is_value { 0 } else { count } }
+            }
+            _ => return Err(contradicting_levels()),
+        });
         Ok(())
     }
 
     /// Ends the open row, if there is one.
     pub(super) fn end_row(&mut self) {
-        let Some(row) = self.open_row.take() else { return };
-        let invalid = if row.is_null {
-            Some(InvalidEmbedding::Null)
-        } else if row.length != self.dim {
-            Some(InvalidEmbedding::WrongLength(row.length))
-        } else if row.has_null_item {
-            Some(InvalidEmbedding::NonFinite)
-        } else {
-            None
-        };
-        if let Some(invalid) = invalid {
-            self.values.truncate(self.complete * self.dim);
-            self.invalid.push((self.complete, invalid));
+        if let Some(shape) = self.open_row.take() {
+            self.append(shape, 1);
         }
-        self.complete += 1;
-        self.values.resize(self.complete * self.dim, 0.0);
     }
 
-    /// Removes the first `rows` complete rows and returns their values and the invalid ones.
-    pub(super) fn take(&mut self, rows: usize) -> (Vec<f32>, Vec<(usize, InvalidEmbedding)>) {
-        let rest = self.values.split_off(rows * self.dim);
-        let values = std::mem::replace(&mut self.values, rest);
-        let later = self.invalid.iter().position(|(row, _)| *row >= rows).unwrap_or(self.invalid.len());
-        let mut later = self.invalid.split_off(later);
-        later.iter_mut().for_each(|(row, _)| *row -= rows);
-        self.complete -= rows;
-        (values, std::mem::replace(&mut self.invalid, later))
+    fn append(&mut self, shape: RowShape, count: usize) {
+        self.complete += count;
+        let rows = EqualRows { shape, count };
+        self.ended += rows.elements();
+        match self.rows.back_mut() {
+            Some(last) if last.shape == shape => last.count += count,
+            _ if count > 0 => self.rows.push_back(rows),
+            _ => {}
+        }
     }
+
+    /// Takes the first complete rows, at most `wanted`.
+    pub(super) fn take(&mut self, wanted: usize) -> AssembledRows {
+        let (mut rows, mut left) = (Vec::new(), wanted.min(self.complete));
+        self.complete -= left;
+        while left > 0
+            && let Some(first) = self.rows.front_mut()
+        {
+            let count = first.count.min(left);
+            rows.push(EqualRows { count, ..*first });
+            first.count -= count;
+            left -= count;
+            if first.count == 0 {
+                self.rows.pop_front();
+            }
+        }
+        let segments = self.segments.take(rows.iter().map(|rows| rows.values()).sum());
+        let from = self.taken;
+        self.taken += rows.iter().map(|rows| rows.elements()).sum::<usize>();
+        let behind = self.null_elements.partition_point(|nulls| nulls.start < self.taken);
+        let null_elements = self.null_elements.drain(..behind);
+        let null_elements = null_elements.map(|nulls| nulls.start - from..nulls.end - from).collect();
+        AssembledRows { rows, segments, null_elements }
+    }
+}
+
+fn contradicting_levels() -> ParquetError {
+    ParquetError::General("a page has levels that contradict each other".to_owned())
 }

@@ -23,11 +23,20 @@ pub(super) struct RowLevels<'a> {
 }
 
 impl RowLevels<'_> {
-    /// The number of values that are not null. None where there are fewer levels, one is above the highest, or
-    /// they are encoded as no writer does.
+    /// The number of values that are not null. None where there are fewer definition levels, one is above the
+    /// highest, or they are encoded as no writer does.
     pub(super) fn values(&self) -> Option<usize> {
-        let (max, mut values) = (self.leaf.max_level(), 0);
-        self.for_each(|_, definition, count| values += if definition == max { count as usize } else { 0 })?;
+        let (max, count) = (u8::try_from(self.leaf.max_level()).ok()?, u32::try_from(self.count).ok()?);
+        if max == 0 {
+            return Some(self.count);
+        }
+        let mut levels = EqualLevels::new(self.sections.definition_levels, max, count);
+        let (mut left, mut values) = (count, 0);
+        while left > 0 {
+            let (level, count) = levels.next()?;
+            left -= count;
+            values += if level == max { count as usize } else { 0 };
+        }
         Some(values)
     }
 
@@ -102,11 +111,12 @@ impl<'a> EqualLevels<'a> {
     /// The next levels of a packed run.
     fn unpacked(&mut self) -> Option<(u8, u32)> {
         let (width, byte) = (self.runs.width as u32, *self.packed.first()?);
-        let mask = (1_u8 << width) - 1;
-        let level = byte >> (8 - self.bits) & mask;
+        let (mask, rest) = ((1_u8 << width) - 1, byte >> (8 - self.bits));
+        let level = rest & mask;
         // A byte of one level only is that level times this.
         let ones = u8::MAX / mask;
-        let count = if self.bits == 8 && byte == level * ones { 8 / width } else { 1 }.min(self.left);
+        let equal = (rest ^ (level * ones)).trailing_zeros() / width;
+        let count = equal.min(self.bits / width).min(self.left);
         self.bits -= count * width;
         if self.bits == 0 || count == self.left {
             self.packed = self.packed.get(1..).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Tests of the page reader against Arrow's reader: both read every file.
 
+use std::ops::Range;
 use std::path::Path;
 
 use arrow::array::{
@@ -14,11 +15,12 @@ use proptest::prelude::*;
 
 use crate::parquet_file::ColumnReader;
 use crate::samples::embedding_type::{EmbeddingLayout, EmbeddingType, Float};
-use crate::samples::extract::extract;
+use crate::samples::extract::{Embeddings, extract};
 use crate::samples::{ListReader, PageJob, ReadBuffers};
 
 use super::list_pages::ListPages;
-use super::page_values::PageValues;
+use super::page_source::NextPage;
+use super::page_values::{PageValues, Segment};
 use super::written_pages::{List, shred, write_cut_pages};
 use super::*;
 
@@ -284,27 +286,46 @@ proptest! {
     }
 }
 
+/// Rows of the first column, through Arrow's reader.
+fn array(input: &Input, rows: Range<usize>) -> ArrayRef {
+    let (first, count) = (rows.start, rows.len());
+    ColumnReader::open(input, 0, "x", 0, rows, count).unwrap().read(count).unwrap_or_else(|error| {
+        panic!("{count} rows from {first} on: {error}");
+    })
+}
+
 #[test]
-fn lists_of_one_length_come_from_pages_up_to_the_first_other_one() {
+fn lists_of_any_shape_come_from_pages() {
     let good = |row: usize| Some(vec![Some(row as f32); 5]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.parquet");
     let mut lists: Vec<List> = (0..30).map(good).collect();
-    write_cut_pages(&path, &lists, &[7, 8, 15, 40, 99, 100, 149]);
-    let mut pages = ListPages::open(&Input::open(&path).unwrap(), 0, 0, &ReadAhead::none()).unwrap();
-    assert_eq!(pages.read(13).unwrap().unwrap().len(), 13);
-    assert_eq!(pages.read(17).unwrap().unwrap().as_list::<i32>().value(16).len(), 5);
-
+    let rows_read = |lists: &[List], cuts: &[usize], reads: &[usize]| {
+        write_cut_pages(&path, lists, cuts);
+        let input = Input::open(&path).unwrap();
+        let mut pages = ListPages::open(&input, 0, 0, &ReadAhead::none()).unwrap();
+        let mut at = 0;
+        for rows in reads {
+            assert_eq!(&pages.read(*rows).unwrap(), &array(&input, at..at + rows));
+            at += rows;
+        }
+    };
+    rows_read(&lists, &[7, 8, 15, 40, 99, 100, 149], &[13, 17]);
     // As many elements as before.
     lists[20].as_mut().unwrap().push(Some(1.0));
     lists[21].as_mut().unwrap().pop();
-    write_cut_pages(&path, &lists, &[50, 100]);
-    let mut pages = ListPages::open(&Input::open(&path).unwrap(), 0, 0, &ReadAhead::none()).unwrap();
-    // The page behind the first 20 rows would have to show that they are complete.
-    assert!(pages.read(19).unwrap().is_some() && pages.read(1).unwrap().is_none());
+    rows_read(&lists, &[50, 100], &[20, 1, 1, 8]);
     lists[20] = None;
-    write_cut_pages(&path, &lists, &[50, 100]);
-    assert!(ListPages::open(&Input::open(&path).unwrap(), 0, 0, &ReadAhead::none()).is_none());
+    lists[22] = Some(vec![]);
+    lists[23] = Some(vec![None; 5]);
+    lists[29].as_mut().unwrap()[4] = None;
+    for cuts in [&[50, 100][..], &[104, 105, 106, 107, 108, 109]] {
+        for reads in [&[30][..], &[20, 1, 1, 8], &[21, 9]] {
+            rows_read(&lists, cuts, reads);
+        }
+    }
+    rows_read(&[const { None }; 4], &[1], &[3, 1]);
+    rows_read(&vec![Some(vec![]); 4], &[1], &[1, 3]);
 }
 
 proptest! {
@@ -338,6 +359,12 @@ proptest! {
         let input = Input::open(&path).unwrap();
         let first = first % lists.len();
         assert_same(dim, &generally(&input, dim, first, batch), &by_pages(&input, dim, first, batch));
+        let mut reader = ListReader::open(&input, 0, 0, &ReadAhead::none()).unwrap();
+        reader.skip(first).unwrap();
+        for start in (first..lists.len()).step_by(batch) {
+            let rows = start..lists.len().min(start + batch);
+            prop_assert_eq!(&reader.read(rows.len()).unwrap(), &array(&input, rows));
+        }
     }
 }
 
@@ -348,16 +375,17 @@ fn regular_pages_are_copied_and_not_decoded() {
     let lists: Vec<List> = (0..30).map(|row| Some(vec![Some(row as f32); 5])).collect();
     write_cut_pages(&path, &lists, &[7, 8, 15, 40, 99, 100, 149]);
     let mut reader = open(&Input::open(&path).unwrap(), 5, 0, &ReadAhead::none());
-    let mut pages = 0;
-    while !reader.is_at_end() {
-        reader.pages.load(reader.rows.element_offset()).unwrap();
-        assert!(!matches!(reader.pages.next, Some(NextPage::General(_))));
-        reader.advance(31).unwrap();
+    let (mut pages, rows) = (0, &mut reader.0);
+    while !rows.is_at_end() {
+        rows.pages.load(rows.rows.element_offset()).unwrap();
+        assert!(!matches!(rows.pages.next, Some(NextPage::General(_))));
+        rows.advance(31).unwrap();
         pages += 1;
     }
-    assert_eq!((pages, reader.rows.complete), (8 + 1, 30));
+    assert_eq!((pages, rows.rows.complete()), (8 + 1, 30));
+    let read = reader.read(30).unwrap().read(&mut ReadBuffers::default()).unwrap();
     let values: Vec<f32> = lists.into_iter().flatten().flatten().flatten().collect();
-    assert_eq!(reader.rows.values, values);
+    assert_eq!(read, Embeddings { values: values.into(), invalid: vec![] });
 }
 
 /// Large pages, as only those are read in part: rows, and where pages begin.
@@ -377,13 +405,18 @@ fn large_pages_are_left_in_the_file() {
     // Pages begin at lists and within them.
     let cuts = [30_000, 70_000, 100_001, 150_000, 200_000];
     let (_folder, input) = large(&lists, &cuts);
-    for batch in [1, 7, 50, 100, 399, 400] {
-        let mut reader = open(&input, dim, 0, &ReadAhead::none());
+    let assert_left = |input: &Input, batch: usize| {
+        let mut reader = open(input, dim, 0, &ReadAhead::none());
         for start in (0..400).step_by(batch) {
             let found = reader.read(batch.min(400 - start)).unwrap();
             let EmbeddingData::Segments(found) = found else { panic!("{start} in batches of {batch}") };
-            assert!(found.segments.iter().all(|segment| matches!(segment.values, PageValues::InFile(..))));
+            let is_left =
+                |segment: &Segment| matches!(segment.values, PageValues::InFile(..) | PageValues::Missing);
+            assert!(found.segments.iter().all(is_left), "{start} in batches of {batch}");
         }
+    };
+    for batch in [1, 7, 50, 100, 399, 400] {
+        assert_left(&input, batch);
         assert_same(dim, &generally(&input, dim, 0, batch), &by_pages(&input, dim, 0, batch));
     }
     // Irregular rows at the ends of pages and within, one of which continues in the next page.
@@ -394,6 +427,10 @@ fn large_pages_are_left_in_the_file() {
     lists[300].as_mut().unwrap()[699] = Some(f32::NAN);
     for cuts in [&cuts[..], &[70_000 - 700, 70_000], &[140_000, 210_000]] {
         let (_folder, input) = large(&lists, cuts);
+        // A page of one row is read whole.
+        if cuts[1] - cuts[0] > dim {
+            assert_left(&input, 50);
+        }
         for (first, batch) in [(0, 1), (0, 10), (3, 64), (97, 150), (0, 400)] {
             let by_pages = by_pages(&input, dim, first, batch);
             assert_same(dim, &generally(&input, dim, first, batch), &by_pages);
