@@ -244,6 +244,10 @@ impl ChunkReader for FooterReader<'_> {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        if self.indexes.is_none() {
+            // Several readers read it.
+            self.file.announce_end(start);
+        }
         let bytes = self.file.get_bytes(start, length)?;
         match &self.indexes {
             None => check_footer_bytes(&bytes)?,

@@ -287,7 +287,7 @@ fn footer_kind(file: &SourceFile, place: &Place) -> Result<FooterKind> {
         Ok(bytes)
     };
     // Both at once from a store, and the end for all who read the footer.
-    file.announce_end();
+    file.announce_end(file.bytes());
     let head = read(0, HEAD_BYTES)?;
     let tail = read(file.bytes().saturating_sub(4), 4)?;
     match (not_parquet(file.path(), &head, &tail, file.bytes()), &tail[..]) {

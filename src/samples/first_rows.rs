@@ -17,17 +17,6 @@ pub(super) fn first_rows(input: &Input, name: &str, rows: usize) -> Result<Optio
     Ok(Some((input.place().row_group(row_group).column(name), values)))
 }
 
-/// Says that the first rows of a column will be read, and again when all of them are.
-pub(super) fn announce(input: &Input, position: usize) {
-    let schema = input.metadata().file_metadata().schema_descr();
-    let mut leaves = (0..schema.num_columns()).filter(|leaf| schema.get_column_root_idx(*leaf) == position);
-    if let (Some(row_group), Some(leaf), None) = (first_row_group(input), leaves.next(), leaves.next())
-        && let Some(chunk) = input.column_chunk(row_group, leaf)
-    {
-        input.file().announce(chunk.bytes().clone(), 2);
-    }
-}
-
 fn first_row_group(input: &Input) -> Option<usize> {
     (0..input.metadata().num_row_groups()).find(|group| input.rows_in(*group) > 0)
 }

@@ -13,7 +13,6 @@ use crate::storage::PlannedRead;
 use super::deferred::{DeferredEmbedding, DeferredSamples};
 use super::embedding_type::EmbeddingType;
 use super::extract::extract;
-use super::first_rows;
 use super::label_source::FolderLabel;
 use super::label_type::LabelPlace;
 use super::pages::EmbeddingPageReader;
@@ -38,12 +37,9 @@ impl Source {
     /// that does not fit; [`Error::Config`] where the classes do not hold together.
     pub fn new(input: &Input, request: &ColumnRequest<'_>) -> Result<Self> {
         let roles = Roles::find(input.schema(), &input.place(), request)?;
-        // Of all columns at once from a store.
-        for EmbeddingColumn { column, kind, .. } in &roles.x {
-            if kind.dimension().is_none() {
-                first_rows::announce(input, column.position);
-            }
-        }
+        let source = Self { input: input.clone(), roles };
+        let roles = &source.roles;
+        input.file().announce_reads(|| source.planned_reads(0..input.metadata().num_row_groups()));
         for EmbeddingColumn { column, kind, dim } in &roles.x {
             check_possible(input, column, *dim)?;
             if kind.dimension().is_none() {
@@ -53,7 +49,7 @@ impl Source {
         if let ValueSource::Column(column) = &roles.label {
             probe::check_first_labels(input, &column.name, roles.assembly().0)?;
         }
-        Ok(Self { input: input.clone(), roles })
+        Ok(source)
     }
 
     /// The same columns, of the same file that is read in another way.

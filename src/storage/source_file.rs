@@ -135,17 +135,17 @@ impl SourceFile {
         }
     }
 
-    /// Says that so many clones will read the start of a range. A store is asked for it at once, and once.
-    pub(crate) fn announce(&self, range: Range<u64>, readers: usize) {
+    /// Says that some of these ranges will be planned. A store is asked for their first pieces at once.
+    pub(crate) fn announce_reads(&self, reads: impl FnOnce() -> Vec<PlannedRead>) {
         if let Self::Remote(file) = self {
-            file.announce(range, readers);
+            file.announce_reads(&reads());
         }
     }
 
-    /// Says that the end will be read. A store is asked for it at once, and once.
-    pub(crate) fn announce_end(&self) {
+    /// Says that the end will be read, from this offset on at least. A store is asked for it at once, and once.
+    pub(crate) fn announce_end(&self, from: u64) {
         if let Self::Remote(file) = self {
-            file.announce_end();
+            file.announce_end(from);
         }
     }
 

@@ -34,6 +34,10 @@ enum Answer {
     NoRange,
     /// With half of the bytes that were promised, and then the connection's end.
     Cut,
+    /// As another version, although the first one was asked for.
+    OtherVersion,
+    /// The bytes with another tag than the metadata.
+    OtherTag,
 }
 
 /// Serves a file to `GET` and `HEAD`, with ranges, for as long as the process lives.
@@ -83,9 +87,11 @@ fn answer(mut stream: TcpStream, file: &[u8], how: impl FnOnce(&str) -> Answer) 
         Some((start, end)) => ("206 Partial Content", start, end.min(file.len())),
         None => ("200 OK", 0, file.len()),
     };
+    let is_other = how == Answer::OtherVersion || (how == Answer::OtherTag && request.starts_with("GET"));
+    let tag = if is_other { "two" } else { "one" };
     write!(
         stream,
-        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nContent-Range: bytes {start}-{}/{}\r\nETag: \"one\"\r\n\
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nContent-Range: bytes {start}-{}/{}\r\nETag: \"{tag}\"\r\n\
          Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\nConnection: close\r\n\r\n",
         end - start,
         end - 1,
@@ -109,7 +115,7 @@ fn annotate(url: &str, seconds: &str) -> (Ran, tempfile::TempDir) {
 
 #[test]
 fn requests_that_fail_are_repeated() {
-    let file = fs::read(fitted().join("in.parquet")).unwrap();
+    let (_dir, file) = large_file();
     let two_of_three: [fn(usize) -> Answer; 3] = [
         |request| if request % 3 != 2 { Answer::Status("503 Slow Down") } else { Answer::Whole },
         |request| if request % 3 != 2 { Answer::Status("429 Too Many Requests") } else { Answer::Whole },
@@ -126,15 +132,11 @@ fn requests_that_fail_are_repeated() {
 
 #[test]
 fn a_connection_that_is_cut_is_taken_up_where_it_was() {
-    let input = fitted().join("in.parquet");
-    let (whole, _) = serve(fs::read(&input).unwrap(), |_| Answer::Whole);
+    let (_dir, file) = large_file();
+    let (whole, _) = serve(file.clone(), |_| Answer::Whole);
     let (ran, undisturbed) = annotate(&format!("{whole}/in.parquet"), "60");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let (cut, traffic) =
-        serve(
-            fs::read(&input).unwrap(),
-            |request| if request % 2 == 1 { Answer::Cut } else { Answer::Whole },
-        );
+    let (cut, traffic) = serve(file, |request| if request % 2 == 1 { Answer::Cut } else { Answer::Whole });
     let (ran, dir) = annotate(&format!("{cut}/in.parquet"), "60");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(traffic.requests() >= 4);
@@ -178,7 +180,25 @@ fn an_object_is_opened_with_the_metadata_by_which_it_was_found() {
     let (url, traffic) = serve(file, |_| Answer::Whole);
     let (ran, _remote) = annotate(&format!("{url}/in.parquet"), "60");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    // One says that it is a file, and one that it has not changed.
+    // It says that it is a file. That it has not changed is said by all answers.
+    assert_eq!(traffic.heads.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn answers_of_another_version_are_noticed() {
+    let (_dir, file) = large_file();
+    // The server sends the range whatever version is asked for.
+    let (url, _) =
+        serve(file.clone(), |request| if request > 5 { Answer::OtherVersion } else { Answer::Whole });
+    let (ran, dir) = annotate(&format!("{url}/in.parquet"), "60");
+    assert_eq!(ran.code, 75, "{}", ran.stderr);
+    assert!(ran.stderr.contains("the input was changed while it was read"), "{}", ran.stderr);
+    assert!(!dir.path().join("out.parquet").exists());
+    // Where only the metadata of the bytes differ, those of the object decide.
+    let (url, traffic) = serve(file, |_| Answer::OtherTag);
+    let (ran, dir) = annotate(&format!("{url}/in.parquet"), "60");
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(dir.path().join("out.parquet").exists());
     assert_eq!(traffic.heads.load(Ordering::SeqCst), 2);
 }
 
@@ -253,7 +273,7 @@ fn what_is_forbidden_is_not_asked_for_again() {
 
 #[test]
 fn a_server_that_stops_answering_is_transient() {
-    let file = fs::read(fitted().join("in.parquet")).unwrap();
+    let (_dir, file) = large_file();
     // The footer comes, the rows do not.
     let (url, _) =
         serve(file, |request| if request >= 3 { Answer::Status("503 Slow Down") } else { Answer::Whole });

@@ -1,4 +1,4 @@
-//! Requests that were sent before their readers came, for as many as were announced.
+//! Requests that were sent before their readers came.
 
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,58 +8,77 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use tokio::task::JoinHandle;
 
-/// Answers by their ranges. They stay in memory until all readers have them.
+/// Answers by their ranges. They stay in memory for their readers.
 #[derive(Debug, Default)]
 pub(super) struct Announced(Mutex<Vec<Answer>>);
 
 #[derive(Debug)]
 struct Answer {
     range: Range<u64>,
-    readers: usize,
+    kept: Kept,
     /// None where the request fails: its readers ask for themselves.
     bytes: Shared<BoxFuture<'static, Option<Bytes>>>,
+}
+
+/// How long an answer is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// As long as the object is open.
+    Always,
+    /// Until it is known what will be read.
+    UntilPlanned,
+    /// For one reader more.
+    Once,
 }
 
 impl Announced {
     pub(super) fn add(
         &self,
         range: Range<u64>,
-        readers: usize,
+        kept: Kept,
         request: JoinHandle<object_store::Result<Bytes>>,
     ) {
         let bytes = request.map(|answer| answer.ok()?.ok()).boxed().shared();
-        self.answers().push(Answer { range, readers, bytes });
+        self.answers().push(Answer { range, kept, bytes });
     }
 
-    /// Whether a range was announced.
+    /// Whether a range was announced, maybe as a part of another.
     pub(super) fn has(&self, range: &Range<u64>) -> bool {
-        self.answers().iter().any(|answer| answer.range == *range)
+        self.answers().iter().any(|answer| contains(&answer.range, range))
     }
 
-    /// The bytes of an announced range.
+    /// The bytes of an announced range, or a part of one.
     pub(super) async fn get(&self, range: &Range<u64>) -> Option<Bytes> {
-        let bytes = self.take(range)?.await?;
+        let (whole, bytes) = self.find(range)?;
+        let bytes = bytes.await?;
         // What is too short is for its reader to tell.
-        (bytes.len() as u64 == range.end - range.start).then_some(bytes)
-    }
-
-    /// Forgets the ranges that nobody will ask for.
-    pub(super) fn retain(&self, is_read: impl Fn(&Range<u64>) -> bool) {
-        self.answers().retain(|answer| answer.readers == usize::MAX || is_read(&answer.range));
-    }
-
-    fn take(&self, range: &Range<u64>) -> Option<Shared<BoxFuture<'static, Option<Bytes>>>> {
-        let mut answers = self.answers();
-        let at = answers.iter().position(|answer| answer.range == *range)?;
-        let answer = answers.get_mut(at)?;
-        let bytes = answer.bytes.clone();
-        if answer.readers < usize::MAX {
-            answer.readers -= 1;
+        if bytes.len() as u64 != whole.end - whole.start {
+            return None;
         }
-        if answer.readers == 0 {
+        let at = |offset: u64| usize::try_from(offset - whole.start).unwrap_or(bytes.len());
+        Some(bytes.slice(at(range.start)..at(range.end)))
+    }
+
+    /// Keeps those ranges that are read as a whole, once more, and those that are always kept.
+    pub(super) fn retain(&self, is_read: impl Fn(&Range<u64>) -> bool) {
+        self.answers().retain_mut(|answer| {
+            let is_kept = answer.kept == Kept::Always;
+            if !is_kept {
+                answer.kept = Kept::Once;
+            }
+            is_kept || is_read(&answer.range)
+        });
+    }
+
+    fn find(&self, range: &Range<u64>) -> Option<(Range<u64>, Shared<BoxFuture<'static, Option<Bytes>>>)> {
+        let mut answers = self.answers();
+        let at = answers.iter().position(|answer| contains(&answer.range, range))?;
+        let answer = answers.get(at)?;
+        let found = (answer.range.clone(), answer.bytes.clone());
+        if answer.kept == Kept::Once {
             answers.swap_remove(at);
         }
-        Some(bytes)
+        Some(found)
     }
 
     fn answers(&self) -> MutexGuard<'_, Vec<Answer>> {
@@ -67,43 +86,48 @@ impl Announced {
     }
 }
 
+fn contains(whole: &Range<u64>, part: &Range<u64>) -> bool {
+    whole.start <= part.start && part.end <= whole.end
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn an_answer_is_for_as_many_readers_as_were_announced() {
-        let announced = Announced::default();
-        announced.add(3..6, 2, tokio::spawn(async { Ok(Bytes::from_static(b"abc")) }));
-        assert!(announced.has(&(3..6)) && !announced.has(&(3..7)));
-        assert_eq!(announced.get(&(3..7)).await, None);
-        assert_eq!(announced.get(&(3..6)).await.unwrap(), "abc");
-        assert_eq!(announced.get(&(3..6)).await.unwrap(), "abc");
-        assert_eq!(announced.get(&(3..6)).await, None);
+    fn answer(bytes: &'static [u8]) -> JoinHandle<object_store::Result<Bytes>> {
+        tokio::spawn(async move { Ok(Bytes::from_static(bytes)) })
     }
 
     #[tokio::test]
-    async fn what_fails_is_too_short_or_forgotten_is_requested_anew() {
+    async fn an_answer_is_for_all_until_it_is_known_what_is_read() {
         let announced = Announced::default();
-        announced.add(
-            0..3,
-            2,
-            tokio::spawn(async {
-                Err(object_store::Error::NotImplemented {
-                    operation: "get".to_owned(),
-                    implementer: "nobody".to_owned(),
-                })
-            }),
-        );
-        announced.add(4..8, 2, tokio::spawn(async { Ok(Bytes::from_static(b"abc")) }));
-        announced.add(9..12, 2, tokio::spawn(async { Ok(Bytes::from_static(b"def")) }));
-        announced.add(12..15, usize::MAX, tokio::spawn(async { Ok(Bytes::from_static(b"end")) }));
-        assert_eq!(announced.get(&(0..3)).await, None);
-        assert_eq!(announced.get(&(4..8)).await, None);
-        announced.retain(|range| range.start == 4);
+        announced.add(3..6, Kept::UntilPlanned, answer(b"abc"));
+        announced.add(9..12, Kept::UntilPlanned, answer(b"def"));
+        announced.add(12..15, Kept::Always, answer(b"end"));
+        assert!(announced.has(&(3..6)) && announced.has(&(4..6)) && !announced.has(&(3..7)));
+        assert_eq!(announced.get(&(3..7)).await, None);
+        assert_eq!(announced.get(&(3..6)).await.unwrap(), "abc");
+        assert_eq!(announced.get(&(4..6)).await.unwrap(), "bc");
+        announced.retain(|range| range.start == 3);
+        assert_eq!(announced.get(&(3..6)).await.unwrap(), "abc");
+        assert_eq!(announced.get(&(3..6)).await, None);
         assert_eq!(announced.get(&(9..12)).await, None);
         for _ in 0..3 {
-            assert_eq!(announced.get(&(12..15)).await.unwrap(), "end");
+            assert_eq!(announced.get(&(13..15)).await.unwrap(), "nd");
         }
+    }
+
+    #[tokio::test]
+    async fn what_fails_or_is_too_short_is_requested_anew() {
+        let announced = Announced::default();
+        let failed = object_store::Error::NotImplemented {
+            operation: "get".to_owned(),
+            implementer: "nobody".to_owned(),
+        };
+        announced.add(0..3, Kept::Always, tokio::spawn(async { Err(failed) }));
+        announced.add(4..8, Kept::Always, answer(b"abc"));
+        assert_eq!(announced.get(&(0..3)).await, None);
+        assert_eq!(announced.get(&(4..8)).await, None);
+        assert_eq!(announced.get(&(4..6)).await, None);
     }
 }

@@ -2,30 +2,32 @@
 //! every request is conditional on the version of the object that was opened (ETag).
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use object_store::path::Path as ObjectPath;
 use object_store::{Error as StoreError, GetOptions, GetRange, ObjectMeta, ObjectStore};
-use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::reader::{ChunkReader, Length};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Place, Result};
 
-use self::announced::Announced;
-use self::shared_pieces::{PIECE_BYTES, SharedPieces};
+use self::announced::{Announced, Kept};
+use self::pieces::{PIECE_BYTES, first_pieces};
+use self::shared_pieces::SharedPieces;
 use super::buffer_pool::BufferPool;
 use super::file_version::FileVersion;
 use super::object_store::{self as store, Location};
 
 mod announced;
+mod pieces;
+mod reader;
 mod shared_pieces;
 
-pub use shared_pieces::PlannedRead;
+pub use pieces::PlannedRead;
 
 /// Size of the first range request. Each sequential request doubles it, up to
 /// [`MAX_RANGE_BYTES`].
@@ -37,8 +39,12 @@ const IN_FLIGHT: usize = 4;
 /// The part of the memory that a program may use which the requests of a reader may take.
 const MEMORY_SHARE: u64 = 16;
 
-/// A read near the end fetches at least this much of it, since it usually reads the footer.
-const TAIL_BYTES: u64 = 1 << 16;
+/// Bytes at the end that are requested at once: the footers of most files.
+const TAIL_BYTES: u64 = 1 << 18;
+
+/// The first pieces of columns that are requested before it is known that they are needed: for two columns
+/// two pieces each, and their labels.
+const ANNOUNCED_BYTES: u64 = 5 * PIECE_BYTES;
 
 /// An object open for reading. Each clone has its own prefetch window.
 #[derive(Debug)]
@@ -58,6 +64,8 @@ struct Object {
     /// What several clones will read.
     shared: OnceLock<Arc<SharedPieces>>,
     announced: Announced,
+    /// Whether an answer came with other metadata: of another version, or of a server that sends others.
+    has_other_answers: AtomicBool,
 }
 
 /// The range of the object in memory, and the requests for those that follow it.
@@ -106,9 +114,9 @@ impl RemoteFile {
         let path = location.object()?;
         let file = Self::with_metadata(location, path, meta);
         if file.bytes() > 0 {
-            file.announce_end();
+            file.announce_end(file.bytes());
             // As who opens the file requests it.
-            file.announce(0..MIN_RANGE_BYTES, 1);
+            file.announce(0..MIN_RANGE_BYTES, Kept::UntilPlanned);
         }
         Ok(file)
     }
@@ -124,6 +132,7 @@ impl RemoteFile {
             pool: BufferPool::shared(),
             shared: OnceLock::new(),
             announced: Announced::default(),
+            has_other_answers: AtomicBool::new(false),
         };
         Self { object: Arc::new(object), window: Arc::default() }
     }
@@ -155,11 +164,15 @@ impl RemoteFile {
         one.has_keys() && one.is_in_store_of(other)
     }
 
-    /// Checks that the object has not changed since it was opened.
+    /// Checks that all that was read is of the version that was opened: every answer says so, or the object
+    /// is still that version.
     ///
     /// # Errors
     /// [`Error::Transient`].
     pub fn verify_unchanged(&self) -> Result<()> {
+        if !self.object.has_other_answers.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         match self.object.location.head()? {
             Ok(now) if FileVersion::of_object(&now) == self.object.version => Ok(()),
             Ok(_) => Err(self.transient(CHANGED.to_owned())),
@@ -231,22 +244,42 @@ impl RemoteFile {
         }
     }
 
-    /// Says that clones will read the start of a range, of at most 4 MiB, and so many of them: it is requested
-    /// at once, and once.
-    pub(super) fn announce(&self, range: Range<u64>, readers: usize) {
-        let range = range.start..range.end.min(range.start + MAX_RANGE_BYTES).min(self.bytes());
-        // Without a runtime to send requests, the read says so.
-        if let Ok(runtime) = store::runtime()
-            && !self.object.announced.has(&range)
-        {
-            self.object.announced.add(range.clone(), readers, runtime.spawn(self.object.send(range)));
+    /// Says that clones will read some of these ranges, which are in order and apart from each other, and will
+    /// be planned so: the first pieces of each column are requested at once, and those behind them as soon as the
+    /// store answers, so that the link is not idle while the first rows are looked at.
+    pub(super) fn announce_reads(&self, reads: &[PlannedRead]) {
+        let Ok(runtime) = store::runtime() else { return };
+        for (first, next) in first_pieces(reads, ANNOUNCED_BYTES) {
+            let is_answered = self.announce(first, Kept::UntilPlanned);
+            if let (Some(is_answered), Some(next)) = (is_answered, next) {
+                let request = self.object.send(next.clone(), None);
+                let request = runtime.spawn(async move {
+                    // It has ended, too, if it has failed.
+                    _ = is_answered.await;
+                    request.await
+                });
+                self.object.announced.add(next, Kept::UntilPlanned, request);
+            }
         }
     }
 
-    /// Says that the end of the object will be read.
-    pub(super) fn announce_end(&self) {
-        let size = self.bytes();
-        self.announce(size.saturating_sub(TAIL_BYTES)..size, usize::MAX);
+    /// Says that the end of the object will be read, or more of it from an offset on.
+    pub(super) fn announce_end(&self, from: u64) {
+        self.announce(from.min(self.bytes().saturating_sub(TAIL_BYTES))..self.bytes(), Kept::Always);
+    }
+
+    /// Requests a range of at most 4 MiB, unless that was done, and says when the store answers.
+    fn announce(&self, range: Range<u64>, kept: Kept) -> Option<oneshot::Receiver<()>> {
+        let range = range.start..range.end.min(self.bytes());
+        // Without a runtime to send requests, the read says so.
+        let runtime = store::runtime().ok()?;
+        if range.end - range.start > MAX_RANGE_BYTES || self.object.announced.has(&range) {
+            return None;
+        }
+        let (answered, is_answered) = oneshot::channel();
+        let request = runtime.spawn(self.object.send(range.clone(), Some(answered)));
+        self.object.announced.add(range, kept, request);
+        Some(is_answered)
     }
 
     /// Says that a range will be read, from its start on: it is requested at once, in pieces.
@@ -286,10 +319,8 @@ impl RemoteFile {
                     Some((_, piece)) if window.horizon <= offset => piece.end,
                     _ => wanted_end,
                 };
-                let is_tail = end == size && offset + TAIL_BYTES > size && self.object.shared.get().is_none();
-                let start = if is_tail { size.saturating_sub(TAIL_BYTES) } else { offset };
-                let range = self.requestable(start, end);
-                (start, store::block_on(self.get(range))?)
+                let range = self.requestable(offset, end);
+                (offset, store::block_on(self.get(range))?)
             }
         };
         let bytes = answer.map_err(|error| self.failed(&error))?;
@@ -370,21 +401,30 @@ impl Object {
         async move {
             match object.announced.get(&range).await {
                 Some(bytes) => Ok(bytes),
-                None => object.send(range).await,
+                None => object.send(range, None).await,
             }
         }
     }
 
+    /// Requests a range, and says when the store answers: the bytes follow.
     fn send(
         self: &Arc<Self>,
         range: Range<u64>,
+        answered: Option<oneshot::Sender<()>>,
     ) -> impl Future<Output = object_store::Result<Bytes>> + use<> {
         let object = Arc::clone(self);
         // If-Match compares strongly: a weak ETag never matches.
         let tag = object.meta.e_tag.clone().filter(|tag| !tag.starts_with("W/"));
         let range = Some(GetRange::Bounded(range));
         let options = GetOptions { range, if_match: tag, ..GetOptions::default() };
-        async move { object.location.store.get_opts(&object.path, options).await?.bytes().await }
+        async move {
+            let answer = object.location.store.get_opts(&object.path, options).await?;
+            drop(answered);
+            if FileVersion::of_object(&answer.meta) != object.version {
+                object.has_other_answers.store(true, Ordering::Relaxed);
+            }
+            answer.bytes().await
+        }
     }
 }
 
@@ -405,58 +445,5 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Clone for RemoteFile {
     fn clone(&self) -> Self {
         Self { object: Arc::clone(&self.object), window: Arc::default() }
-    }
-}
-
-/// A sequential reader with its own offset, over the prefetch window of its file.
-#[derive(Debug)]
-pub struct RemoteReader {
-    file: RemoteFile,
-    offset: u64,
-}
-
-impl Read for RemoteReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.file.bytes_at(self.offset, buffer.len() as u64).map_err(io::Error::other)?;
-        let read = (&bytes[..]).read(buffer)?;
-        self.offset += read as u64;
-        Ok(read)
-    }
-}
-
-impl Length for RemoteFile {
-    fn len(&self) -> u64 {
-        self.bytes()
-    }
-}
-
-impl ChunkReader for RemoteFile {
-    type T = RemoteReader;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        let file = Self { object: Arc::clone(&self.object), window: Arc::clone(&self.window) };
-        Ok(RemoteReader { file, offset: start })
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        // A damaged footer must not cause an allocation larger than the object.
-        if start.saturating_add(length as u64) > self.bytes() {
-            return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond the object's end")));
-        }
-        let external = |error: Error| ParquetError::External(Box::new(error));
-        let mut first = self.bytes_at(start, length as u64).map_err(external)?;
-        if first.len() >= length {
-            first.truncate(length);
-            return Ok(first);
-        }
-        let mut bytes = BytesMut::with_capacity(length);
-        bytes.extend_from_slice(&first);
-        while bytes.len() < length {
-            let left = length - bytes.len();
-            let more = self.bytes_at(start + bytes.len() as u64, left as u64).map_err(external)?;
-            let (more, _) = more.split_at(left.min(more.len()));
-            bytes.extend_from_slice(more);
-        }
-        Ok(bytes.freeze())
     }
 }

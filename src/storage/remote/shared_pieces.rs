@@ -1,8 +1,7 @@
 //! Pieces of an object that several readers need. What the first of them receives is kept in a file without
-//! a name until the last has it, so that it crosses the link once. Small neighbouring ranges are one
-//! piece, and where a reader takes the last piece of a range, those it needs behind it are requested.
+//! a name until the last has it, so that it crosses the link once. Where a reader takes the last piece of a
+//! range, those it needs behind it are requested.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::future::Future;
 use std::ops::Range;
@@ -15,21 +14,7 @@ use tokio::sync::Notify;
 
 use crate::storage::positioned_io::{read_exact_at, write_all_at};
 
-/// Bytes of a piece, except the last of a range.
-pub(super) const PIECE_BYTES: u64 = 1 << 22;
-
-/// Ranges shorter than this are joined, with what is between them if that is no longer than the second.
-const SHORT_BYTES: u64 = PIECE_BYTES / 2;
-const GAP_BYTES: u64 = 1 << 18;
-
-/// A range of a file that one reader will read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlannedRead {
-    /// Where in the file.
-    pub bytes: Range<u64>,
-    /// What is read in the order of the file, such as a column: its next range follows.
-    pub column: usize,
-}
+use super::pieces::{Piece, PlannedRead, next_piece, pieces};
 
 /// The pieces of all ranges.
 #[derive(Debug)]
@@ -43,14 +28,6 @@ pub(super) struct SharedPieces {
     changed: Notify,
     /// Pieces that are requested ahead of those of a range.
     in_flight: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Piece {
-    range: Range<u64>,
-    readers: usize,
-    /// The piece that its readers need next, if it is of other ranges.
-    next: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -179,12 +156,8 @@ impl SharedPieces {
 
     /// Claims on the pieces behind one that nobody has requested yet, with their ranges.
     pub(super) fn behind(self: &Arc<Self>, piece: usize) -> Vec<(Claim, Range<u64>)> {
-        let next = |piece: usize| self.pieces.get(piece).and_then(|piece| piece.next);
-        let Some(first) = next(piece) else { return Vec::new() };
-        // Within a range the pieces follow each other.
-        let behind = std::iter::successors(Some(first), |piece| {
-            next(*piece).or_else(|| Some(piece + 1).filter(|next| *next < self.pieces.len()))
-        });
+        let Some(first) = self.pieces.get(piece).and_then(|piece| piece.next) else { return Vec::new() };
+        let behind = std::iter::successors(Some(first), |piece| next_piece(&self.pieces, *piece));
         let mut states = self.states();
         let claims = behind.take(self.in_flight).filter_map(|piece| {
             let state = states.get_mut(piece).filter(|state| matches!(state, State::Unread))?;
@@ -221,42 +194,6 @@ impl SharedPieces {
     fn states(&self) -> MutexGuard<'_, Vec<State>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The pieces of ranges, in order.
-fn pieces(reads: &[PlannedRead], copies: usize) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
-    let mut is_short = false;
-    // By column, the last piece of its last range.
-    let mut last_of: HashMap<usize, usize> = HashMap::new();
-    for PlannedRead { bytes, column } in reads.iter().filter(|read| !read.bytes.is_empty()) {
-        let first = pieces.len();
-        let was_short = std::mem::replace(&mut is_short, bytes.end - bytes.start < SHORT_BYTES);
-        let joined = pieces.last_mut().filter(|last| {
-            let gap = bytes.start - last.range.end;
-            was_short && is_short && gap <= GAP_BYTES && bytes.end - last.range.start <= PIECE_BYTES
-        });
-        match joined {
-            Some(last) => {
-                last.range.end = bytes.end;
-                last.readers += 1;
-            }
-            None => {
-                let starts = (bytes.start..bytes.end).step_by(PIECE_BYTES as usize);
-                pieces.extend(starts.map(|start| Piece {
-                    range: start..bytes.end.min(start + PIECE_BYTES),
-                    readers: 1 + copies,
-                    next: None,
-                }));
-            }
-        }
-        let (first, last) = (first.min(pieces.len() - 1), pieces.len() - 1);
-        let before = last_of.insert(*column, last).filter(|before| *before < first);
-        if let Some(before) = before.and_then(|before| pieces.get_mut(before)) {
-            before.next.get_or_insert(first);
-        }
-    }
-    pieces
 }
 
 impl Claim {
@@ -337,6 +274,7 @@ fn give_back(_: &File, _: &Range<u64>) {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::remote::pieces::PIECE_BYTES;
 
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
