@@ -55,6 +55,19 @@ impl FileVersion {
         }
     }
 
+    /// Whether the object may be the same as that of another answer: by its tag where both have one.
+    pub(super) fn may_be(&self, other: &Self) -> bool {
+        match (&self.e_tag, &other.e_tag) {
+            (Some(tag), Some(other_tag)) => (self.bytes, tag) == (other.bytes, other_tag),
+            _ => (self.bytes, self.modified_ns) == (other.bytes, other.modified_ns),
+        }
+    }
+
+    /// Whether it has a tag that no other version has, and not one that similar versions share.
+    pub(super) fn has_strong_tag(&self) -> bool {
+        self.e_tag.as_ref().is_some_and(|tag| !tag.starts_with("W/"))
+    }
+
     /// Size.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes

@@ -73,7 +73,12 @@ fn damaged(place: Place, error: &dyn StdError) -> Error {
 /// What is wrong with a file of which a decoder says this.
 pub(crate) fn undecodable(error: &str) -> String {
     // The crates wrap each other's errors; only the innermost text says something.
-    let error = error.trim_start_matches("Parquet argument error: ").trim_start_matches("Parquet error: ");
+    const WRAPPERS: [&str; 5] =
+        ["Parquet argument error: ", "Parquet error: ", "External: ", "Arrow: ", "EOF: "];
+    let mut error = error;
+    while let Some(inner) = WRAPPERS.iter().find_map(|wrapper| error.strip_prefix(wrapper)) {
+        error = inner;
+    }
     unreadable_encoding(error)
         .or_else(|| unknown_type(error))
         .unwrap_or_else(|| format!("cannot be decoded: {error}; the file is damaged, write it again"))
@@ -104,6 +109,16 @@ fn unreadable_encoding(error: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_innermost_text_is_told() {
+        for text in
+            ["snappy: corrupt input", "External: snappy: corrupt input", "Arrow: EOF: snappy: corrupt input"]
+        {
+            let error = parquet(Place::file("f"), "read", ParquetError::General(text.into())).to_string();
+            assert!(error.contains("cannot be decoded: snappy: corrupt input; the file"), "{error}");
+        }
+    }
 
     #[test]
     fn an_encoding_that_is_not_read_is_no_damage() {

@@ -194,6 +194,16 @@ fn answers_of_another_version_are_noticed() {
     assert_eq!(ran.code, 75, "{}", ran.stderr);
     assert!(ran.stderr.contains("the input was changed while it was read"), "{}", ran.stderr);
     assert!(!dir.path().join("out.parquet").exists());
+    // Although the object is the first version again, when its metadata are looked at last.
+    let (url, _) =
+        serve(
+            file.clone(),
+            |request| {
+                if (4..7).contains(&request) { Answer::OtherVersion } else { Answer::Whole }
+            },
+        );
+    let (ran, _dir) = annotate(&format!("{url}/in.parquet"), "60");
+    assert_eq!(ran.code, 75, "{}", ran.stderr);
     // Where only the metadata of the bytes differ, those of the object decide.
     let (url, traffic) = serve(file, |_| Answer::OtherTag);
     let (ran, dir) = annotate(&format!("{url}/in.parquet"), "60");

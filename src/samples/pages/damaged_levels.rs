@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use arrow::array::Array;
 use parquet::basic::Encoding;
 use parquet::column::page::Page;
 
@@ -87,6 +88,27 @@ fn a_null_or_empty_list_does_not_go_on() {
         let input = write(&folder.path().join("x.parquet"), &levels, 1, false);
         let error = ListReader::open(&input, 0, 0, &ReadAhead::none()).unwrap().read(6).unwrap_err();
         assert!(error.to_string().contains("row group 0, column \"x\""), "{error}");
+    }
+}
+
+#[test]
+fn a_null_array_may_have_a_level_for_each_element() {
+    // As DuckDB writes it. With fewer levels than the others have elements it is damage.
+    let levels = |null: std::ops::Range<usize>| {
+        encoded(&(0..24).map(|place| if null.contains(&place) { 0 } else { 3 }).collect::<Vec<_>>())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for null in [0..4, 4..8, 8..16, 20..24] {
+        let nulls = null.len();
+        assert_eq!(read(&levels(null.clone()), nulls, false).unwrap(), nulls / 4);
+        let input = write(&folder.path().join("x.parquet"), &levels(null), nulls, false);
+        let rows = ListReader::open(&input, 0, 0, &ReadAhead::none()).unwrap().read(6).unwrap();
+        assert_eq!((rows.null_count(), rows.len()), (nulls / 4, 6));
+    }
+    for null in [4..6, 20..23, 6..8] {
+        let nulls = null.len();
+        let error = read(&levels(null), nulls, false).unwrap_err();
+        assert!(error.to_string().contains("levels that contradict each other"), "{error}");
     }
 }
 

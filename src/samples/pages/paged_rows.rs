@@ -78,25 +78,26 @@ impl PagedRows {
     /// Assembles more rows, until there are `wanted` or a page is at its end.
     pub(super) fn advance(&mut self, wanted: usize) -> Result<()> {
         self.pages.load(self.rows.element_offset())?;
-        match self.pages.next.take() {
+        let appended = match self.pages.next.take() {
             Some(NextPage::Regular(mut page)) => {
-                self.rows.append_regular(&mut page, wanted);
+                let appended = self.rows.append_regular(&mut page, wanted);
                 if !page.segment.elements.is_empty() {
                     self.pages.next = Some(NextPage::Regular(page));
                 }
+                appended
             }
             Some(NextPage::General(mut page)) => {
                 let appended = self.rows.append_general(&mut page, wanted, self.pages.leaf());
-                appended.map_err(|error| io_errors::parquet(self.place.clone(), "read", error))?;
                 if page.next_run().is_some() {
                     self.pages.next = Some(NextPage::General(page));
                 }
+                appended
             }
             Some(NextPage::End) | None => {
-                self.rows.end_row();
                 self.pages.next = Some(NextPage::End);
+                self.rows.end_row()
             }
-        }
-        Ok(())
+        };
+        appended.map_err(|error| io_errors::parquet(self.place.clone(), "read", error))
     }
 }

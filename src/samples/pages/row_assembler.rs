@@ -22,6 +22,19 @@ pub(super) enum RowShape {
     },
 }
 
+/// The levels of a row so far.
+#[derive(Debug, Clone, Copy)]
+enum OpenRow {
+    /// DuckDB writes as many levels for a null array as it would have elements.
+    Null {
+        levels: usize,
+    },
+    List {
+        length: usize,
+        nulls: usize,
+    },
+}
+
 /// Rows of one shape that follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EqualRows {
@@ -69,7 +82,7 @@ pub(super) struct RowAssembler {
     segments: SegmentQueue,
     null_elements: VecDeque<Range<usize>>,
     /// A row that may continue with the next level.
-    open_row: Option<RowShape>,
+    open_row: Option<OpenRow>,
     /// The places of the first element that was not taken, and of the first one of the open row.
     taken: usize,
     ended: usize,
@@ -103,19 +116,22 @@ impl RowAssembler {
     /// of a list, also where no regular page can continue the open row.
     pub(super) fn element_offset(&self) -> usize {
         match self.open_row {
-            Some(RowShape::List { length, nulls: 0 }) if length < self.dim => length,
+            Some(OpenRow::List { length, nulls: 0 }) if length < self.dim => length,
             _ => 0,
         }
     }
 
     /// Appends lists of length `dim` from a page until there are `wanted` rows.
-    pub(super) fn append_regular(&mut self, page: &mut RegularPage, wanted: usize) {
+    ///
+    /// # Errors
+    /// As for [`Self::end_row`].
+    pub(super) fn append_regular(&mut self, page: &mut RegularPage, wanted: usize) -> ParquetResult<()> {
         if page.element_offset == 0 {
-            self.end_row();
+            self.end_row()?;
         }
         let rows = wanted.saturating_sub(self.complete);
         if rows == 0 {
-            return;
+            return Ok(());
         }
         let segment = page.segment.split_to(rows * self.dim - page.element_offset);
         let read = page.element_offset + segment.elements.len();
@@ -124,10 +140,11 @@ impl RowAssembler {
         // The last list of a page may continue in the next page.
         let last = read.saturating_sub(1);
         self.append(RowShape::List { length: self.dim, nulls: 0 }, last / self.dim);
-        self.open_row = Some(RowShape::List { length: last % self.dim + 1, nulls: 0 });
+        self.open_row = Some(OpenRow::List { length: last % self.dim + 1, nulls: 0 });
         if !page.segment.elements.is_empty() {
-            self.end_row();
+            self.end_row()?;
         }
+        Ok(())
     }
 
     /// Appends rows of a page of any levels until there are `wanted`.
@@ -143,7 +160,7 @@ impl RowAssembler {
         let first = page.element();
         while let Some(run) = page.next_run() {
             if run.starts_row {
-                self.end_row();
+                self.end_row()?;
                 if self.complete >= wanted {
                     break;
                 }
@@ -160,34 +177,54 @@ impl RowAssembler {
     fn append_run(&mut self, run: RowRun, page: &mut GeneralPage, leaf: &EmbeddingLeaf) -> ParquetResult<()> {
         let RowRun { starts_row, definition, count } = run;
         let (is_value, count) = (definition == leaf.max_level(), count as usize);
-        let open = if starts_row { Some(RowShape::List { length: 0, nulls: 0 }) } else { self.open_row };
-        self.open_row = Some(match open {
-            // A list that is empty or null is one level.
-            _ if !is_value && definition <= leaf.empty_level => match (starts_row, count) {
-                (true, 1) if definition < leaf.empty_level => RowShape::Null,
-                (true, 1) => RowShape::List { length: 0, nulls: 0 },
-                _ => return Err(contradicting_levels()),
-            },
-            Some(RowShape::List { length, nulls }) if starts_row || length > 0 => {
-                if is_value {
-                    let too_few = || ParquetError::EOF("a page has fewer values than levels".to_owned());
-                    page.take_elements(count).ok_or_else(too_few)?;
-                } else {
-                    let start = self.ended + length;
-                    self.null_elements.push_back(start..start + count);
-                }
-                RowShape::List { length: length + count, nulls: nulls + if is_value { 0 } else { count } }
+        let open = if starts_row { None } else { self.open_row };
+        let is_null = !is_value && definition < leaf.empty_level;
+        let is_element = is_value || definition > leaf.empty_level;
+        self.open_row = Some(match (open, starts_row) {
+            (None, true) if is_null => OpenRow::Null { levels: count },
+            (Some(OpenRow::Null { levels }), _) if is_null => OpenRow::Null { levels: levels + count },
+            (None, true) if !is_element && count == 1 => OpenRow::List { length: 0, nulls: 0 },
+            (None, true) if is_element => self.append_elements((0, 0), is_value, count, page)?,
+            (Some(OpenRow::List { length, nulls }), _) if is_element && length > 0 => {
+                self.append_elements((length, nulls), is_value, count, page)?
             }
             _ => return Err(contradicting_levels()),
         });
         Ok(())
     }
 
-    /// Ends the open row, if there is one.
-    pub(super) fn end_row(&mut self) {
-        if let Some(shape) = self.open_row.take() {
-            self.append(shape, 1);
+    /// Appends elements of a page to a list of so many, some of which are null.
+    fn append_elements(
+        &mut self,
+        (length, nulls): (usize, usize),
+        are_values: bool,
+        count: usize,
+        page: &mut GeneralPage,
+    ) -> ParquetResult<OpenRow> {
+        if are_values {
+            let too_few = || ParquetError::EOF("a page has fewer values than levels".to_owned());
+            page.take_elements(count).ok_or_else(too_few)?;
+            return Ok(OpenRow::List { length: length + count, nulls });
         }
+        let start = self.ended + length;
+        self.null_elements.push_back(start..start + count);
+        Ok(OpenRow::List { length: length + count, nulls: nulls + count })
+    }
+
+    /// Ends the open row, if there is one.
+    ///
+    /// # Errors
+    /// Where it is null, and has some levels.
+    pub(super) fn end_row(&mut self) -> ParquetResult<()> {
+        match self.open_row.take() {
+            Some(OpenRow::Null { levels }) if levels != 1 && levels != self.dim => {
+                return Err(contradicting_levels());
+            }
+            Some(OpenRow::Null { .. }) => self.append(RowShape::Null, 1),
+            Some(OpenRow::List { length, nulls }) => self.append(RowShape::List { length, nulls }, 1),
+            None => {}
+        }
+        Ok(())
     }
 
     fn append(&mut self, shape: RowShape, count: usize) {

@@ -64,8 +64,30 @@ struct Object {
     /// What several clones will read.
     shared: OnceLock<Arc<SharedPieces>>,
     announced: Announced,
-    /// Whether an answer came with other metadata: of another version, or of a server that sends others.
-    has_other_answers: AtomicBool,
+    answers: Answers,
+}
+
+/// The versions of all answers.
+#[derive(Debug, Default)]
+struct Answers {
+    /// Of the first one.
+    first: OnceLock<FileVersion>,
+    /// Whether one was of another version than the first.
+    are_mixed: AtomicBool,
+    /// Whether one came with other metadata than the object was found by: of another version, or of a server
+    /// that sends others.
+    has_other: AtomicBool,
+}
+
+impl Answers {
+    fn add(&self, answer: &FileVersion, opened: &FileVersion) {
+        if !self.first.get_or_init(|| answer.clone()).may_be(answer) {
+            self.are_mixed.store(true, Ordering::Relaxed);
+        }
+        if answer != opened {
+            self.has_other.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The range of the object in memory, and the requests for those that follow it.
@@ -132,7 +154,7 @@ impl RemoteFile {
             pool: BufferPool::shared(),
             shared: OnceLock::new(),
             announced: Announced::default(),
-            has_other_answers: AtomicBool::new(false),
+            answers: Answers::default(),
         };
         Self { object: Arc::new(object), window: Arc::default() }
     }
@@ -164,13 +186,18 @@ impl RemoteFile {
         one.has_keys() && one.is_in_store_of(other)
     }
 
-    /// Checks that all that was read is of the version that was opened: every answer says so, or the object
-    /// is still that version.
+    /// Checks that all that was read is of the version that was opened: every answer has its tag, or they are all
+    /// of one version and the object is still the one that was opened.
     ///
     /// # Errors
     /// [`Error::Transient`].
     pub fn verify_unchanged(&self) -> Result<()> {
-        if !self.object.has_other_answers.load(Ordering::Relaxed) {
+        let answers = &self.object.answers;
+        if answers.are_mixed.load(Ordering::Relaxed) {
+            return Err(self.transient(CHANGED.to_owned()));
+        }
+        // What is left of an answer that was cut is requested below, where only the tag is compared.
+        if self.object.version.has_strong_tag() && !answers.has_other.load(Ordering::Relaxed) {
             return Ok(());
         }
         match self.object.location.head()? {
@@ -414,16 +441,16 @@ impl Object {
     ) -> impl Future<Output = object_store::Result<Bytes>> + use<> {
         let object = Arc::clone(self);
         // If-Match compares strongly: a weak ETag never matches.
-        let tag = object.meta.e_tag.clone().filter(|tag| !tag.starts_with("W/"));
+        let tag = object.meta.e_tag.clone().filter(|_| object.version.has_strong_tag());
+        let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let range = Some(GetRange::Bounded(range));
         let options = GetOptions { range, if_match: tag, ..GetOptions::default() };
         async move {
             let answer = object.location.store.get_opts(&object.path, options).await?;
             drop(answered);
-            if FileVersion::of_object(&answer.meta) != object.version {
-                object.has_other_answers.store(true, Ordering::Relaxed);
-            }
-            answer.bytes().await
+            object.answers.add(&FileVersion::of_object(&answer.meta), &object.version);
+            // What goes beyond the range is not known to be what follows.
+            answer.bytes().await.map(|bytes| bytes.slice(..bytes.len().min(wanted)))
         }
     }
 }

@@ -82,13 +82,14 @@ pub(super) fn first_pieces(reads: &[PlannedRead], most_bytes: u64) -> Vec<(Range
         .map(|read| pieces.partition_point(|piece| piece.range.end <= read.bytes.start))
         .collect();
     firsts.dedup();
-    let length = |piece: usize| pieces.get(piece).map_or(0, |piece| piece.range.end - piece.range.start);
+    let range = |piece: usize| pieces.get(piece).map(|piece| piece.range.clone());
+    let length = |piece: usize| range(piece).map_or(0, |range| range.end - range.start);
     let mut left = most_bytes.saturating_sub(firsts.iter().map(|first| length(*first)).sum());
+    let mut chosen: HashSet<usize> = firsts.iter().copied().collect();
     let with_next = firsts.iter().filter_map(|first| {
-        let next = next_piece(&pieces, *first).filter(|next| !firsts.contains(next));
-        let next = next.filter(|next| length(*next) <= left).and_then(|next| pieces.get(next));
-        left -= next.map_or(0, |next| next.range.end - next.range.start);
-        Some((pieces.get(*first)?.range.clone(), next.map(|next| next.range.clone())))
+        let next = next_piece(&pieces, *first).filter(|next| length(*next) <= left && chosen.insert(*next));
+        left -= next.map_or(0, length);
+        Some((range(*first)?, next.and_then(range)))
     });
     with_next.collect()
 }
@@ -120,6 +121,15 @@ mod tests {
             [(first.0.clone(), Some(first.1)), (second.0.clone(), None)]
         );
         assert_eq!(first_pieces(&reads, 0), [(first.0, None), (second.0, None)]);
+        // One piece behind those of both columns.
+        let reads = [
+            read(0..3 * MIB, 0),
+            read(3 * MIB..6 * MIB, 1),
+            read(6 * MIB..7 * MIB, 0),
+            read(7 * MIB..8 * MIB, 1),
+        ];
+        let found = first_pieces(&reads, 20 * MIB);
+        assert_eq!(found, [(0..3 * MIB, Some(6 * MIB..8 * MIB)), (3 * MIB..6 * MIB, None)]);
         // A piece of both columns, and no other.
         let reads = [read(0..MIB, 0), read(MIB..2 * MIB, 1)];
         assert_eq!(first_pieces(&reads, 9 * MIB), [(0..2 * MIB, None)]);
