@@ -63,11 +63,6 @@ impl FileVersion {
         }
     }
 
-    /// Whether it has a tag that no other version has, and not one that similar versions share.
-    pub(super) fn has_strong_tag(&self) -> bool {
-        self.e_tag.as_ref().is_some_and(|tag| !tag.starts_with("W/"))
-    }
-
     /// Size.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes

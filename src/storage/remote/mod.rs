@@ -74,18 +74,12 @@ struct Answers {
     first: OnceLock<FileVersion>,
     /// Whether one was of another version than the first.
     are_mixed: AtomicBool,
-    /// Whether one came with other metadata than the object was found by: of another version, or of a server
-    /// that sends others.
-    has_other: AtomicBool,
 }
 
 impl Answers {
-    fn add(&self, answer: &FileVersion, opened: &FileVersion) {
+    fn add(&self, answer: &FileVersion) {
         if !self.first.get_or_init(|| answer.clone()).may_be(answer) {
             self.are_mixed.store(true, Ordering::Relaxed);
-        }
-        if answer != opened {
-            self.has_other.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -186,20 +180,16 @@ impl RemoteFile {
         one.has_keys() && one.is_in_store_of(other)
     }
 
-    /// Checks that all that was read is of the version that was opened: every answer has its tag, or they are all
-    /// of one version and the object is still the one that was opened.
+    /// Checks that the object has not changed since it was opened, also not for a while.
     ///
     /// # Errors
     /// [`Error::Transient`].
     pub fn verify_unchanged(&self) -> Result<()> {
-        let answers = &self.object.answers;
-        if answers.are_mixed.load(Ordering::Relaxed) {
+        if self.object.answers.are_mixed.load(Ordering::Relaxed) {
             return Err(self.transient(CHANGED.to_owned()));
         }
-        // What is left of an answer that was cut is requested below, where only the tag is compared.
-        if self.object.version.has_strong_tag() && !answers.has_other.load(Ordering::Relaxed) {
-            return Ok(());
-        }
+        // Answers alone do not tell: what is left of one that was cut is requested below, where only tags are
+        // compared.
         match self.object.location.head()? {
             Ok(now) if FileVersion::of_object(&now) == self.object.version => Ok(()),
             Ok(_) => Err(self.transient(CHANGED.to_owned())),
@@ -441,14 +431,14 @@ impl Object {
     ) -> impl Future<Output = object_store::Result<Bytes>> + use<> {
         let object = Arc::clone(self);
         // If-Match compares strongly: a weak ETag never matches.
-        let tag = object.meta.e_tag.clone().filter(|_| object.version.has_strong_tag());
+        let tag = object.meta.e_tag.clone().filter(|tag| !tag.starts_with("W/"));
         let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let range = Some(GetRange::Bounded(range));
         let options = GetOptions { range, if_match: tag, ..GetOptions::default() };
         async move {
             let answer = object.location.store.get_opts(&object.path, options).await?;
             drop(answered);
-            object.answers.add(&FileVersion::of_object(&answer.meta), &object.version);
+            object.answers.add(&FileVersion::of_object(&answer.meta));
             // What goes beyond the range is not known to be what follows.
             answer.bytes().await.map(|bytes| bytes.slice(..bytes.len().min(wanted)))
         }
