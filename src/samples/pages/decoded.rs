@@ -29,7 +29,9 @@ impl DecodedPage {
     /// large parts. Rows that pages cut are others, too.
     pub(super) fn has_few_other_rows(&self, leaf: &EmbeddingLeaf) -> bool {
         let is_row = |run: &&RowRun| {
-            run.starts_row && run.definition == leaf.max_level() && run.count as usize == leaf.dim
+            run.starts_row
+                && i16::from(run.definition) == leaf.max_level()
+                && usize::from(run.count) == leaf.dim
         };
         let others = self.runs.len() - self.runs.iter().filter(is_row).count();
         others <= self.runs.len() / 16 + 4
@@ -75,6 +77,7 @@ fn read<T: DataType>(
     for (repetition, definition) in repetition.into_iter().zip(definition) {
         let is_row = leaf.is_whole_row && definition == leaf.max_level();
         let elements = if is_row { u32::try_from(leaf.dim).unwrap_or(u32::MAX) } else { 1 };
+        let definition = u8::try_from(definition).unwrap_or(u8::MAX);
         push_levels(&mut runs, repetition == 0, definition, elements);
     }
     let mut bytes = Vec::with_capacity(values.len() * leaf.value_elements() * leaf.float.bytes());

@@ -2,7 +2,7 @@
 //! own type.
 
 use arrow::array::{ArrayData, ArrayRef, BooleanBufferBuilder, make_array};
-use arrow::buffer::{Buffer, NullBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
@@ -19,6 +19,9 @@ use super::row_assembler::{AssembledRows, EqualRows, RowShape};
 
 /// Lists that are longer on average are left to Arrow's reader: memory for a batch of them is large.
 const MOST_ELEMENTS: usize = 1 << 16;
+
+/// Elements that are moved at once where none of them is missing.
+const BLOCK: usize = 64;
 
 /// The lists of a column chunk.
 pub(in crate::samples) struct ListPages {
@@ -65,8 +68,8 @@ impl ListPages {
     /// # Errors
     /// [`Error::BadData`] or [`Error::Io`] with file, row group and column.
     pub(in crate::samples) fn read(&mut self, rows: usize) -> Result<ArrayRef> {
-        let AssembledRows { rows, segments, null_elements } = self.rows.read(rows)?;
-        let places = ElementPlaces::new(&rows, &null_elements, self.fixed_length, &self.rows.place)?;
+        let AssembledRows { rows, segments, valid } = self.rows.read(rows)?;
+        let places = ElementPlaces::new(&rows, valid, self.fixed_length, &self.rows.place)?;
         let (file, width) = (self.rows.file(), self.rows.leaf().float.bytes());
         let mut values = file.buffers().take(places.elements * width);
         let mut rest = values.bytes_mut();
@@ -78,7 +81,16 @@ impl ListPages {
         }
         places.spread(values.bytes_mut(), width);
         let array = places.array(&self.list, &rows, Buffer::from(values.into_bytes()));
-        array.map_err(|error| Error::Internal(format!("{}: {error}", self.rows.place)))
+        array.map_err(|error| match error {
+            ArrowError::OffsetOverflowError(elements) => {
+                let what = format!(
+                    "has lists of {elements} values in {} rows, more than a batch can hold; write it as large lists",
+                    rows.iter().map(|rows| rows.count).sum::<usize>()
+                );
+                Error::bad_data(self.rows.place.clone(), what)
+            }
+            error => Error::Internal(format!("{}: {error}", self.rows.place)),
+        })
     }
 
     /// Skips rows.
@@ -92,68 +104,71 @@ impl ListPages {
 
 /// The places of the elements of rows in the array that holds them all.
 struct ElementPlaces {
-    /// Places without a value, ascending.
-    holes: Vec<Hole>,
     elements: usize,
-}
-
-/// Places without a value that follow each other.
-struct Hole {
-    start: usize,
-    count: usize,
-    /// Whether they are null elements of a list, and not those of a null row.
-    is_null_elements: bool,
+    /// Which have a value; none where all have.
+    filled: Option<BooleanBuffer>,
+    /// Whether elements of lists are null, and not only those of null rows.
+    has_null_elements: bool,
 }
 
 impl ElementPlaces {
+    /// The places of elements, some of which are `valid`. Null rows have places, too, in rows of a fixed length.
     fn new(
         rows: &[EqualRows],
-        null_elements: &[std::ops::Range<usize>],
+        valid: Option<BooleanBuffer>,
         fixed_length: Option<usize>,
         place: &Place,
     ) -> Result<Self> {
-        let (mut holes, mut elements, mut read) = (Vec::new(), 0, 0);
-        let mut null_elements = null_elements.iter().peekable();
+        let elements = rows.iter().map(|rows| rows.elements()).sum();
+        let has_null_elements = valid.is_some();
+        let Some(fixed) = fixed_length else {
+            return Ok(Self { elements, filled: valid, has_null_elements });
+        };
+        let (mut filled, mut read) = (BooleanBufferBuilder::new(elements), 0);
         for rows in rows {
-            let (start, unfilled) = (elements, read);
-            match (rows.shape, fixed_length) {
-                (RowShape::Null, length) => {
-                    let count = rows.count * length.unwrap_or(0);
-                    if count > 0 {
-                        holes.push(Hole { start, count, is_null_elements: false });
-                    }
-                    elements += count;
-                }
-                (RowShape::List { length, .. }, Some(fixed)) if length != fixed => {
+            match (rows.shape, &valid) {
+                (RowShape::List { length, .. }, _) if length != fixed => {
                     let what =
                         format!("holds a list of {length} where its type says {fixed}; write the file again");
                     return Err(Error::bad_data(place.clone(), what));
                 }
-                (RowShape::List { .. }, _) => {
-                    read += rows.elements();
-                    elements += rows.elements();
-                    while let Some(nulls) = null_elements.next_if(|nulls| nulls.start < read) {
-                        let start = start + nulls.start - unfilled;
-                        holes.push(Hole { start, count: nulls.len(), is_null_elements: true });
-                    }
+                (RowShape::Null, _) => filled.append_n(rows.count * fixed, false),
+                (RowShape::List { .. }, None) => filled.append_n(rows.elements(), true),
+                (RowShape::List { .. }, Some(valid)) => {
+                    filled.append_buffer(&valid.slice(read, rows.elements()));
                 }
             }
+            read += rows.elements();
         }
-        Ok(Self { holes, elements })
+        let filled = filled.finish();
+        let elements = filled.len();
+        let filled = Some(filled).filter(|filled| filled.count_set_bits() < elements);
+        Ok(Self { elements, filled, has_null_elements })
     }
 
     /// Moves the values, which are at the front, to their places, and makes the others zeros.
     fn spread(&self, bytes: &mut [u8], width: usize) {
-        let missing: usize = self.holes.iter().map(|hole| hole.count).sum();
-        let (mut left, mut end) = (self.elements - missing, self.elements);
-        for hole in self.holes.iter().rev() {
-            let hole_end = hole.start + hole.count;
-            let behind = end - hole_end;
-            bytes.copy_within((left - behind) * width..left * width, hole_end * width);
-            if let Some(hole) = bytes.get_mut(hole.start * width..hole_end * width) {
-                hole.fill(0);
+        let Some(filled) = &self.filled else { return };
+        let (mut left, mut end) = (filled.count_set_bits(), self.elements);
+        // From the end on, so that no value is overwritten. In front of as many values nothing is missing.
+        while left < end {
+            let start = (end - 1) / BLOCK * BLOCK;
+            let block = filled.slice(start, end - start);
+            let values = block.count_set_bits();
+            if values == block.len() {
+                bytes.copy_within((left - values) * width..left * width, start * width);
+                left -= values;
+            } else {
+                for at in (start..end).rev() {
+                    if filled.value(at) {
+                        left -= 1;
+                        bytes.copy_within(left * width..(left + 1) * width, at * width);
+                    } else if let Some(missing) = bytes.get_mut(at * width..(at + 1) * width) {
+                        missing.fill(0);
+                    }
+                }
             }
-            (left, end) = (left - behind, hole.start);
+            end = start;
         }
     }
 
@@ -183,15 +198,8 @@ impl ElementPlaces {
     }
 
     fn null_items(&self) -> Option<NullBuffer> {
-        let nulls = || self.holes.iter().filter(|hole| hole.is_null_elements);
-        nulls().next()?;
-        let mut valid = BooleanBufferBuilder::new(self.elements);
-        for hole in nulls() {
-            valid.append_n(hole.start - valid.len(), true);
-            valid.append_n(hole.count, false);
-        }
-        valid.append_n(self.elements - valid.len(), true);
-        Some(NullBuffer::new(valid.finish()))
+        let filled = self.filled.clone().filter(|_| self.has_null_elements);
+        filled.map(NullBuffer::new)
     }
 }
 

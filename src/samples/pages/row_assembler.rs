@@ -2,8 +2,9 @@
 //! a batch needs them.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
+use arrow::array::BooleanBufferBuilder;
+use arrow::buffer::BooleanBuffer;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 
 use super::leaf::EmbeddingLeaf;
@@ -66,8 +67,8 @@ pub(super) struct AssembledRows {
     pub(super) rows: Vec<EqualRows>,
     /// The elements of all rows that are not null.
     pub(super) segments: SegmentQueue,
-    /// Null elements, ascending, counted from the first element of the rows.
-    pub(super) null_elements: Vec<Range<usize>>,
+    /// Which elements are not null; none where none is.
+    pub(super) valid: Option<BooleanBuffer>,
 }
 
 /// The rows assembled so far.
@@ -80,12 +81,12 @@ pub(super) struct RowAssembler {
     complete: usize,
     /// Elements of these rows, then of the open row.
     segments: SegmentQueue,
-    null_elements: VecDeque<Range<usize>>,
+    /// Number of these elements, null ones among them.
+    elements: usize,
+    /// Which of them are not null; none as long as none is.
+    valid: Option<BooleanBufferBuilder>,
     /// A row that may continue with the next level.
     open_row: Option<OpenRow>,
-    /// The places of the first element that was not taken, and of the first one of the open row.
-    taken: usize,
-    ended: usize,
 }
 
 impl RowAssembler {
@@ -96,10 +97,9 @@ impl RowAssembler {
             rows: VecDeque::new(),
             complete: 0,
             segments: SegmentQueue::default(),
-            null_elements: VecDeque::new(),
+            elements: 0,
+            valid: None,
             open_row: None,
-            taken: 0,
-            ended: 0,
         }
     }
 
@@ -135,6 +135,7 @@ impl RowAssembler {
         }
         let segment = page.segment.split_to(rows * self.dim - page.element_offset);
         let read = page.element_offset + segment.elements.len();
+        self.add_elements(segment.elements.len(), true);
         self.segments.push(segment);
         page.element_offset = read % self.dim;
         // The last list of a page may continue in the next page.
@@ -176,7 +177,8 @@ impl RowAssembler {
 
     fn append_run(&mut self, run: RowRun, page: &mut GeneralPage, leaf: &EmbeddingLeaf) -> ParquetResult<()> {
         let RowRun { starts_row, definition, count } = run;
-        let (is_value, count) = (definition == leaf.max_level(), count as usize);
+        let (definition, count) = (i16::from(definition), usize::from(count));
+        let is_value = definition == leaf.max_level();
         let open = if starts_row { None } else { self.open_row };
         let is_null = !is_value && definition < leaf.empty_level;
         let is_element = is_value || definition > leaf.empty_level;
@@ -204,11 +206,21 @@ impl RowAssembler {
         if are_values {
             let too_few = || ParquetError::EOF("a page has fewer values than levels".to_owned());
             page.take_elements(count).ok_or_else(too_few)?;
-            return Ok(OpenRow::List { length: length + count, nulls });
         }
-        let start = self.ended + length;
-        self.null_elements.push_back(start..start + count);
-        Ok(OpenRow::List { length: length + count, nulls: nulls + count })
+        self.add_elements(count, are_values);
+        Ok(OpenRow::List { length: length + count, nulls: if are_values { nulls } else { nulls + count } })
+    }
+
+    fn add_elements(&mut self, count: usize, are_valid: bool) {
+        if !are_valid && self.valid.is_none() {
+            let mut valid = BooleanBufferBuilder::new(self.elements + count);
+            valid.append_n(self.elements, true);
+            self.valid = Some(valid);
+        }
+        if let Some(valid) = &mut self.valid {
+            valid.append_n(count, are_valid);
+        }
+        self.elements += count;
     }
 
     /// Ends the open row, if there is one.
@@ -230,7 +242,6 @@ impl RowAssembler {
     fn append(&mut self, shape: RowShape, count: usize) {
         self.complete += count;
         let rows = EqualRows { shape, count };
-        self.ended += rows.elements();
         match self.rows.back_mut() {
             Some(last) if last.shape == shape => last.count += count,
             _ if count > 0 => self.rows.push_back(rows),
@@ -254,12 +265,21 @@ impl RowAssembler {
             }
         }
         let segments = self.segments.take(rows.iter().map(|rows| rows.values()).sum());
-        let from = self.taken;
-        self.taken += rows.iter().map(|rows| rows.elements()).sum::<usize>();
-        let behind = self.null_elements.partition_point(|nulls| nulls.start < self.taken);
-        let null_elements = self.null_elements.drain(..behind);
-        let null_elements = null_elements.map(|nulls| nulls.start - from..nulls.end - from).collect();
-        AssembledRows { rows, segments, null_elements }
+        let valid = self.take_valid(rows.iter().map(|rows| rows.elements()).sum());
+        AssembledRows { rows, segments, valid }
+    }
+
+    /// Which of the first elements are not null, unless all are; these are taken.
+    fn take_valid(&mut self, elements: usize) -> Option<BooleanBuffer> {
+        self.elements -= elements;
+        let valid = self.valid.take()?.finish();
+        let behind = valid.slice(elements, self.elements);
+        if behind.count_set_bits() < self.elements {
+            let mut left = BooleanBufferBuilder::new(self.elements);
+            left.append_buffer(&behind);
+            self.valid = Some(left);
+        }
+        Some(valid.slice(0, elements)).filter(|valid| valid.count_set_bits() < elements)
     }
 }
 

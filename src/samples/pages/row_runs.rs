@@ -5,12 +5,12 @@ use super::leaf::{EmbeddingLeaf, Sections};
 use super::levels::{Run, Runs};
 
 /// Levels of one row that follow each other: all have the same definition level, and only the first can start
-/// a row.
+/// a row. Four bytes, since every element of a list can be another run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RowRun {
     pub(super) starts_row: bool,
-    pub(super) definition: i16,
-    pub(super) count: u32,
+    pub(super) definition: u8,
+    pub(super) count: u16,
 }
 
 /// The levels of the first `count` values of a page, nulls among them.
@@ -43,11 +43,11 @@ impl RowLevels<'_> {
     /// The runs. A value that is a whole row counts as its elements.
     pub(super) fn runs(&self) -> Option<Vec<RowRun>> {
         let leaf = self.leaf;
-        let dim = u32::try_from(leaf.dim).ok()?;
+        let (dim, max) = (u32::try_from(leaf.dim).ok()?, u8::try_from(leaf.max_level()).ok()?);
         let mut runs = Vec::new();
         self.for_each(|starts_row, definition, count| match starts_row {
             true => (0..count).for_each(|_| {
-                let is_row = leaf.is_whole_row && definition == leaf.max_level();
+                let is_row = leaf.is_whole_row && definition == max;
                 push_levels(&mut runs, true, definition, if is_row { dim } else { 1 });
             }),
             false => push_levels(&mut runs, false, definition, count),
@@ -56,7 +56,7 @@ impl RowLevels<'_> {
     }
 
     /// Visits levels that are equal: whether each starts a row, the definition level, and how many they are.
-    fn for_each(&self, mut visit: impl FnMut(bool, i16, u32)) -> Option<()> {
+    fn for_each(&self, mut visit: impl FnMut(bool, u8, u32)) -> Option<()> {
         let Self { leaf, sections, most_rows, .. } = self;
         let (mut left, mut rows_left) = (u32::try_from(self.count).ok()?, *most_rows);
         let max = u8::try_from(leaf.max_level()).ok()?;
@@ -75,7 +75,7 @@ impl RowLevels<'_> {
             if starts.0 == 0 {
                 rows_left = rows_left.checked_sub(both as usize)?;
             }
-            visit(starts.0 == 0, i16::from(levels.0), both);
+            visit(starts.0 == 0, levels.0, both);
             (levels.1, starts.1, left) = (levels.1 - both, starts.1 - both, left - both);
         }
         Some(())
@@ -83,11 +83,17 @@ impl RowLevels<'_> {
 }
 
 /// Appends levels, to the last run if they continue it.
-pub(super) fn push_levels(runs: &mut Vec<RowRun>, starts_row: bool, definition: i16, count: u32) {
-    let continued = runs.last_mut().filter(|last| !starts_row && last.definition == definition);
-    match continued.and_then(|last| Some((last.count.checked_add(count)?, last))) {
-        Some((count, last)) => last.count = count,
-        None => runs.push(RowRun { starts_row, definition, count }),
+pub(super) fn push_levels(runs: &mut Vec<RowRun>, mut starts_row: bool, definition: u8, mut count: u32) {
+    let at_most = |count: u32, room: u16| u16::try_from(count).unwrap_or(u16::MAX).min(room);
+    if let Some(last) = runs.last_mut().filter(|last| !starts_row && last.definition == definition) {
+        let more = at_most(count, u16::MAX - last.count);
+        last.count += more;
+        count -= u32::from(more);
+    }
+    while count > 0 {
+        let part = at_most(count, u16::MAX);
+        runs.push(RowRun { starts_row, definition, count: part });
+        (starts_row, count) = (false, count - u32::from(part));
     }
 }
 
@@ -170,6 +176,18 @@ mod tests {
         // There are no more.
         assert_eq!(levels(&bytes, 3, 40), levels(&bytes, 3, 31));
         assert_eq!(levels(&[10 << 1, 1, 1 << 1 | 1, 0b0000_0101], 1, 14), [(1, 11), (0, 1), (1, 1), (0, 1)]);
+    }
+
+    #[test]
+    fn long_runs_are_several() {
+        let mut runs = Vec::new();
+        push_levels(&mut runs, true, 3, 70_000);
+        push_levels(&mut runs, false, 3, 61_071);
+        push_levels(&mut runs, false, 2, 1);
+        push_levels(&mut runs, true, 2, 1);
+        let run = |starts_row, definition, count| RowRun { starts_row, definition, count };
+        let long = [run(true, 3, u16::MAX), run(false, 3, u16::MAX), run(false, 3, 1)];
+        assert_eq!(runs, [&long[..], &[run(false, 2, 1), run(true, 2, 1)]].concat());
     }
 
     #[test]
