@@ -55,8 +55,8 @@ impl FileVersion {
         }
     }
 
-    /// Whether the object may be the same as that of another answer: by its tag where both have one.
-    pub(super) fn may_be(&self, other: &Self) -> bool {
+    /// Whether two answers may be of one version of an object: by their ETags where both have one.
+    pub(super) fn may_equal(&self, other: &Self) -> bool {
         match (&self.e_tag, &other.e_tag) {
             (Some(tag), Some(other_tag)) => (self.bytes, tag) == (other.bytes, other_tag),
             _ => (self.bytes, self.modified_ns) == (other.bytes, other.modified_ns),

@@ -105,7 +105,7 @@ impl ListPages {
 /// The places of the elements of rows in the array that holds them all.
 struct ElementPlaces {
     elements: usize,
-    /// Which have a value; none where all have.
+    /// Which have a value. None if all have.
     filled: Option<BooleanBuffer>,
     /// Whether elements of lists are null, and not only those of null rows.
     has_null_elements: bool,

@@ -1,5 +1,5 @@
-//! The assembler of rows from pages: a list may continue in the next page. Values stay in their pages until
-//! a batch needs them.
+//! The assembler of rows from the repetition and definition levels of pages: a list may continue in the next
+//! page. Values stay in their pages until a batch needs them.
 
 use std::collections::VecDeque;
 
@@ -36,7 +36,7 @@ enum OpenRow {
     },
 }
 
-/// Rows of one shape that follow each other.
+/// Rows of one shape that follow each other: a run length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EqualRows {
     pub(super) shape: RowShape,
@@ -67,7 +67,7 @@ pub(super) struct AssembledRows {
     pub(super) rows: Vec<EqualRows>,
     /// The elements of all rows that are not null.
     pub(super) segments: SegmentQueue,
-    /// Which elements are not null; none where none is.
+    /// The validity of the elements. None if no element is null.
     pub(super) valid: Option<BooleanBuffer>,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct RowAssembler {
     segments: SegmentQueue,
     /// Number of these elements, null ones among them.
     elements: usize,
-    /// Which of them are not null; none as long as none is.
+    /// Their validity. None if none of them is null.
     valid: Option<BooleanBufferBuilder>,
     /// A row that may continue with the next level.
     open_row: Option<OpenRow>,
@@ -269,7 +269,7 @@ impl RowAssembler {
         AssembledRows { rows, segments, valid }
     }
 
-    /// Which of the first elements are not null, unless all are; these are taken.
+    /// Takes the validity of the first elements. None if none of them is null.
     fn take_valid(&mut self, elements: usize) -> Option<BooleanBuffer> {
         self.elements -= elements;
         let valid = self.valid.take()?.finish();

@@ -1,4 +1,4 @@
-//! Requests that were sent before their readers came.
+//! A cache of prefetched ranges: requests that are sent before their readers come.
 
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,14 +15,14 @@ pub(super) struct Announced(Mutex<Vec<Answer>>);
 #[derive(Debug)]
 struct Answer {
     range: Range<u64>,
-    kept: Kept,
+    retention: Retention,
     /// None where the request fails: its readers ask for themselves.
     bytes: Shared<BoxFuture<'static, Option<Bytes>>>,
 }
 
-/// How long an answer is kept.
+/// How long a prefetched range stays in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum Retention {
     /// As long as the object is open.
     Always,
     /// Until it is known what will be read.
@@ -35,11 +35,11 @@ impl Announced {
     pub(super) fn add(
         &self,
         range: Range<u64>,
-        kept: Kept,
+        retention: Retention,
         request: JoinHandle<object_store::Result<Bytes>>,
     ) {
         let bytes = request.map(|answer| answer.ok()?.ok()).boxed().shared();
-        self.answers().push(Answer { range, kept, bytes });
+        self.answers().push(Answer { range, retention, bytes });
     }
 
     /// Whether a range was announced, maybe as a part of another.
@@ -62,9 +62,9 @@ impl Announced {
     /// Keeps those ranges that are read as a whole, once more, and those that are always kept.
     pub(super) fn retain(&self, is_read: impl Fn(&Range<u64>) -> bool) {
         self.answers().retain_mut(|answer| {
-            let is_kept = answer.kept == Kept::Always;
+            let is_kept = answer.retention == Retention::Always;
             if !is_kept {
-                answer.kept = Kept::Once;
+                answer.retention = Retention::Once;
             }
             is_kept || is_read(&answer.range)
         });
@@ -75,7 +75,7 @@ impl Announced {
         let at = answers.iter().position(|answer| contains(&answer.range, range))?;
         let answer = answers.get(at)?;
         let found = (answer.range.clone(), answer.bytes.clone());
-        if answer.kept == Kept::Once {
+        if answer.retention == Retention::Once {
             answers.swap_remove(at);
         }
         Some(found)
@@ -101,9 +101,9 @@ mod tests {
     #[tokio::test]
     async fn an_answer_is_for_all_until_it_is_known_what_is_read() {
         let announced = Announced::default();
-        announced.add(3..6, Kept::UntilPlanned, answer(b"abc"));
-        announced.add(9..12, Kept::UntilPlanned, answer(b"def"));
-        announced.add(12..15, Kept::Always, answer(b"end"));
+        announced.add(3..6, Retention::UntilPlanned, answer(b"abc"));
+        announced.add(9..12, Retention::UntilPlanned, answer(b"def"));
+        announced.add(12..15, Retention::Always, answer(b"end"));
         assert!(announced.has(&(3..6)) && announced.has(&(4..6)) && !announced.has(&(3..7)));
         assert_eq!(announced.get(&(3..7)).await, None);
         assert_eq!(announced.get(&(3..6)).await.unwrap(), "abc");
@@ -124,8 +124,8 @@ mod tests {
             operation: "get".to_owned(),
             implementer: "nobody".to_owned(),
         };
-        announced.add(0..3, Kept::Always, tokio::spawn(async { Err(failed) }));
-        announced.add(4..8, Kept::Always, answer(b"abc"));
+        announced.add(0..3, Retention::Always, tokio::spawn(async { Err(failed) }));
+        announced.add(4..8, Retention::Always, answer(b"abc"));
         assert_eq!(announced.get(&(0..3)).await, None);
         assert_eq!(announced.get(&(4..8)).await, None);
         assert_eq!(announced.get(&(4..6)).await, None);

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Place, Result};
 
-use self::announced::{Announced, Kept};
+use self::announced::{Announced, Retention};
 use self::pieces::{PIECE_BYTES, first_pieces};
 use self::shared_pieces::SharedPieces;
 use super::buffer_pool::BufferPool;
@@ -78,7 +78,7 @@ struct Answers {
 
 impl Answers {
     fn add(&self, answer: &FileVersion) {
-        if !self.first.get_or_init(|| answer.clone()).may_be(answer) {
+        if !self.first.get_or_init(|| answer.clone()).may_equal(answer) {
             self.are_mixed.store(true, Ordering::Relaxed);
         }
     }
@@ -132,7 +132,7 @@ impl RemoteFile {
         if file.bytes() > 0 {
             file.announce_end(file.bytes());
             // As who opens the file requests it.
-            file.announce(0..MIN_RANGE_BYTES, Kept::UntilPlanned);
+            file.announce(0..MIN_RANGE_BYTES, Retention::UntilPlanned);
         }
         Ok(file)
     }
@@ -261,13 +261,13 @@ impl RemoteFile {
         }
     }
 
-    /// Says that clones will read some of these ranges, which are in order and apart from each other, and will
+    /// Prefetches for clones that will read some of these ranges, which are in order and apart from each other, and will
     /// be planned so: the first pieces of each column are requested at once, and those behind them as soon as the
     /// store answers, so that the link is not idle while the first rows are looked at.
     pub(super) fn announce_reads(&self, reads: &[PlannedRead]) {
         let Ok(runtime) = store::runtime() else { return };
         for (first, next) in first_pieces(reads, ANNOUNCED_BYTES) {
-            let is_answered = self.announce(first, Kept::UntilPlanned);
+            let is_answered = self.announce(first, Retention::UntilPlanned);
             if let (Some(is_answered), Some(next)) = (is_answered, next) {
                 let request = self.object.send(next.clone(), None);
                 let request = runtime.spawn(async move {
@@ -275,18 +275,18 @@ impl RemoteFile {
                     _ = is_answered.await;
                     request.await
                 });
-                self.object.announced.add(next, Kept::UntilPlanned, request);
+                self.object.announced.add(next, Retention::UntilPlanned, request);
             }
         }
     }
 
     /// Says that the end of the object will be read, or more of it from an offset on.
     pub(super) fn announce_end(&self, from: u64) {
-        self.announce(from.min(self.bytes().saturating_sub(TAIL_BYTES))..self.bytes(), Kept::Always);
+        self.announce(from.min(self.bytes().saturating_sub(TAIL_BYTES))..self.bytes(), Retention::Always);
     }
 
     /// Requests a range of at most 4 MiB, unless that was done, and says when the store answers.
-    fn announce(&self, range: Range<u64>, kept: Kept) -> Option<oneshot::Receiver<()>> {
+    fn announce(&self, range: Range<u64>, retention: Retention) -> Option<oneshot::Receiver<()>> {
         let range = range.start..range.end.min(self.bytes());
         // Without a runtime to send requests, the read says so.
         let runtime = store::runtime().ok()?;
@@ -295,7 +295,7 @@ impl RemoteFile {
         }
         let (answered, is_answered) = oneshot::channel();
         let request = runtime.spawn(self.object.send(range.clone(), Some(answered)));
-        self.object.announced.add(range, kept, request);
+        self.object.announced.add(range, retention, request);
         Some(is_answered)
     }
 
